@@ -1,0 +1,1534 @@
+/* wbfilesink: the element
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Problem: a sink must not block a streaming or state-change thread in a call
+ * that storage can hang, and must say what became of the file. Strategy: this
+ * file only translates. Buffers, events and states become calls of WbFile,
+ * which never block beyond a condition variable; what comes back becomes flow
+ * returns and messages.
+ *
+ * Layout: enum types; properties; messages and errors; the listener; waiting;
+ * buffers; events and queries; life; the URI handler; the class.
+ */
+
+/**
+ * SECTION:element-wbfilesink
+ * @title: wbfilesink
+ * @see_also: #GstFileSink
+ *
+ * Writes the stream to a file, like filesink, and keeps the disk busy, the page
+ * cache bounded and the end of the file known: write-out is started chunk by
+ * chunk while the stream runs, waited for by a thread of the file's own and
+ * dropped from the cache. At EOS the file and its directory are synced, for as
+ * long as anything moves and #GstWbFileSink:sync-timeout beyond; the element
+ * message `wbfilesink-sync` says what came of it before EOS is posted.
+ *
+ * ## Example pipelines
+ * |[
+ * gst-launch-1.0 -e videotestsrc num-buffers=900 ! x264enc ! matroskamux ! wbfilesink location=test.mkv
+ * ]| Writes a Matroska file; when gst-launch-1.0 returns, it is on the disk.
+ * |[
+ * gst-launch-1.0 filesrc location=movie.m2ts ! tsdemux ! h264parse ! matroskamux ! wbfilesink location=movie.mkv max-dirty-bytes=16777216
+ * ]| Remuxes with at most 16 MiB of unwritten data in the cache.
+ *
+ * Since: 0.1
+ */
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstwbfilesink.h"
+
+#include <errno.h>
+#include <string.h>
+
+GST_DEBUG_CATEGORY_STATIC (gst_wb_file_sink_debug);
+#define GST_CAT_DEFAULT gst_wb_file_sink_debug
+
+typedef enum
+{
+  BUFFER_MODE_DEFAULT = -1,
+  BUFFER_MODE_FULL = 0,
+  BUFFER_MODE_LINE = 1,
+  BUFFER_MODE_UNBUFFERED = 2
+} BufferMode;
+
+typedef enum
+{
+  FILE_MODE_TRUNCATE = 1,
+  FILE_MODE_APPEND,
+  FILE_MODE_OVERWRITE
+} FileMode;
+
+typedef enum
+{
+  SYNC_ON_EOS_NONE,
+  SYNC_ON_EOS_DATA,
+  SYNC_ON_EOS_FULL
+} SyncOnEos;
+
+typedef enum
+{
+  ON_SYNC_TIMEOUT_WARN,
+  ON_SYNC_TIMEOUT_ERROR
+} OnSyncTimeout;
+
+/* What gst_base_sink_wait_preroll() returns for a step; its name is private to
+ * the base class. */
+#define FLOW_STEP GST_FLOW_CUSTOM_ERROR
+
+#define DEFAULT_BUFFER_MODE BUFFER_MODE_DEFAULT
+#define DEFAULT_BUFFER_SIZE (64 * 1024)
+#define DEFAULT_APPEND FALSE
+#define DEFAULT_FILE_MODE FILE_MODE_TRUNCATE
+#define DEFAULT_O_SYNC FALSE
+#define DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT 0
+#define MIB (G_GUINT64_CONSTANT (1) << 20)
+/* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning
+ * disk behind NFS (libfreemkv's history: 8, 64 and 128 MiB were slower). */
+#define DEFAULT_CHUNK_SIZE (32 * MIB)
+#define DEFAULT_MAX_DIRTY_BYTES (64 * MIB)
+#define DEFAULT_MAX_DIRTY_TIME (1 * GST_SECOND)
+#define DEFAULT_MAX_QUEUED_BYTES (32 * MIB)
+#define DEFAULT_WRITEBACK WB_WRITEBACK_DROP
+#define DEFAULT_SYNC_ON_EOS SYNC_ON_EOS_FULL
+#define DEFAULT_SYNC_TIMEOUT (60 * GST_SECOND)
+#define DEFAULT_ON_SYNC_TIMEOUT ON_SYNC_TIMEOUT_WARN
+#define DEFAULT_WRITEBACK_TIMEOUT (30 * GST_SECOND)
+
+enum
+{
+  PROP_0,
+  PROP_LOCATION,
+  PROP_BUFFER_MODE,
+  PROP_BUFFER_SIZE,
+  PROP_APPEND,
+  PROP_FILE_MODE,
+  PROP_O_SYNC,
+  PROP_MAX_TRANSIENT_ERROR_TIMEOUT,
+  PROP_CHUNK_SIZE,
+  PROP_MAX_DIRTY_BYTES,
+  PROP_MAX_DIRTY_TIME,
+  PROP_MAX_QUEUED_BYTES,
+  PROP_WRITEBACK,
+  PROP_SYNC_ON_EOS,
+  PROP_SYNC_TIMEOUT,
+  PROP_ON_SYNC_TIMEOUT,
+  PROP_WRITEBACK_TIMEOUT,
+  PROP_WRITEBACK_STATS,
+  N_PROPERTIES
+};
+
+static GParamSpec *properties[N_PROPERTIES];
+
+struct _GstWbFileSink
+{
+  GstBaseSink parent;
+
+  /* --- under the object lock --- */
+  gchar *location; /* file name encoding */
+  gchar *uri;
+  BufferMode buffer_mode;
+  guint buffer_size;
+  gboolean append;
+  FileMode file_mode;
+  gboolean o_sync;
+  gint max_transient_error_timeout; /* ms */
+  guint64 chunk_size;
+  guint64 max_dirty_bytes;
+  GstClockTime max_dirty_time;
+  guint64 max_queued_bytes;
+  WbWriteback writeback;
+  SyncOnEos sync_on_eos;
+  GstClockTime sync_timeout;
+  OnSyncTimeout on_sync_timeout;
+  GstClockTime writeback_timeout;
+
+  WbFile *file;       /* from start to stop */
+  WbStats last_stats; /* of the last file, after stop */
+  guint64 last_position;
+  gboolean error_posted; /* one a file */
+  const WbSys *sys;
+};
+
+static void gst_wb_file_sink_uri_handler_init (
+    gpointer g_iface, gpointer iface_data);
+
+G_DEFINE_TYPE_WITH_CODE (GstWbFileSink, gst_wb_file_sink, GST_TYPE_BASE_SINK,
+                         G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER,
+                             gst_wb_file_sink_uri_handler_init);
+                         GST_DEBUG_CATEGORY_INIT (gst_wb_file_sink_debug,
+                             "wbfilesink", 0, "wbfilesink element");)
+GST_ELEMENT_REGISTER_DEFINE (
+    wbfilesink, "wbfilesink", GST_RANK_NONE, GST_TYPE_WB_FILE_SINK);
+
+static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
+    "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
+
+/* --- enum types ----------------------------------------------------------- */
+
+#define DEFINE_ENUM(function, TypeName, ...)                                   \
+  static GType function (void)                                                 \
+  {                                                                            \
+    static gsize type = 0;                                                     \
+    static const GEnumValue values[] = { __VA_ARGS__, { 0, NULL, NULL } };     \
+                                                                               \
+    if (g_once_init_enter (&type))                                             \
+      g_once_init_leave (&type, g_enum_register_static (TypeName, values));    \
+    return type;                                                               \
+  }
+
+DEFINE_ENUM (buffer_mode_get_type, "GstWbFileSinkBufferMode",
+    { BUFFER_MODE_DEFAULT, "Default buffering", "default" },
+    { BUFFER_MODE_FULL, "Fully buffered", "full" },
+    { BUFFER_MODE_LINE, "Line buffered (deprecated, like full)", "line" },
+    { BUFFER_MODE_UNBUFFERED, "Unbuffered", "unbuffered" })
+
+DEFINE_ENUM (file_mode_get_type, "GstWbFileSinkFileMode",
+    { FILE_MODE_TRUNCATE, "Truncate file (mode wb)", "truncate" },
+    { FILE_MODE_APPEND, "Append file (mode ab)", "output" },
+    { FILE_MODE_OVERWRITE, "Overwrite file without truncating (mode rb+)",
+        "overwrite" })
+
+DEFINE_ENUM (writeback_get_type, "GstWbFileSinkWriteback",
+    { WB_WRITEBACK_DROP,
+        "Bound the unwritten data, drop from the cache what is written",
+        "drop" },
+    { WB_WRITEBACK_KEEP,
+        "Bound the unwritten data, leave what is written in the cache",
+        "keep" },
+    { WB_WRITEBACK_NONE, "Leave the cache to the kernel", "none" })
+
+DEFINE_ENUM (sync_on_eos_get_type, "GstWbFileSinkSyncOnEos",
+    { SYNC_ON_EOS_NONE, "Write, and sync nothing", "none" },
+    { SYNC_ON_EOS_DATA, "Sync the file's data (fdatasync)", "data" },
+    { SYNC_ON_EOS_FULL, "Sync the file and the directory that holds it",
+        "full" })
+
+DEFINE_ENUM (on_sync_timeout_get_type, "GstWbFileSinkOnSyncTimeout",
+    { ON_SYNC_TIMEOUT_WARN, "Post a warning and go on", "warn" },
+    { ON_SYNC_TIMEOUT_ERROR, "Post an error", "error" })
+
+/* --- properties ----------------------------------------------------------- */
+
+static gint64
+to_us (GstClockTime time)
+{
+  /* A time of less than a millisecond cannot be told from a busy machine. */
+  return GST_CLOCK_TIME_IS_VALID (time) ? (gint64) MAX (time / 1000, 1000) : -1;
+}
+
+/* With the object lock. */
+static WbBounds
+current_bounds (GstWbFileSink *self)
+{
+  WbBounds bounds = {
+    .chunk_size = self->chunk_size,
+    .max_dirty_bytes = self->max_dirty_bytes,
+    .max_dirty_time_us =
+        self->max_dirty_time == 0 ? 0 : MAX (to_us (self->max_dirty_time), 0),
+    .max_queued_bytes = self->max_queued_bytes,
+    .sync_timeout_us = to_us (self->sync_timeout),
+    .writeback_timeout_us = to_us (self->writeback_timeout),
+  };
+
+  return bounds;
+}
+
+/* The open file, to be unreferenced, or NULL. */
+static WbFile *
+get_file (GstWbFileSink *self)
+{
+  WbFile *file;
+
+  GST_OBJECT_LOCK (self);
+  file = self->file != NULL ? wb_file_ref (self->file) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return file;
+}
+
+static void
+apply_bounds (GstWbFileSink *self)
+{
+  WbFile *file = get_file (self);
+  WbBounds bounds;
+
+  if (file == NULL)
+    return;
+  GST_OBJECT_LOCK (self);
+  bounds = current_bounds (self);
+  GST_OBJECT_UNLOCK (self);
+  wb_file_set_bounds (file, &bounds);
+  wb_file_unref (file);
+}
+
+static gboolean
+set_location (GstWbFileSink *self, const gchar *location, GError **error)
+{
+  gchar *uri = location != NULL ? gst_filename_to_uri (location, NULL) : NULL;
+
+  GST_OBJECT_LOCK (self);
+  if (self->file != NULL) {
+    GST_OBJECT_UNLOCK (self);
+    g_free (uri);
+    g_warning ("Changing the 'location' property of wbfilesink while a file "
+               "is open is not supported.");
+    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE,
+        "Changing the 'location' property of wbfilesink while a file is open "
+        "is not supported");
+    return FALSE;
+  }
+  g_free (self->location);
+  g_free (self->uri);
+  self->location = g_strdup (location);
+  self->uri = uri;
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+static void
+gst_wb_file_sink_set_property (
+    GObject *object, guint id, const GValue *value, GParamSpec *pspec)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (object);
+
+  if (id == PROP_LOCATION) {
+    set_location (self, g_value_get_string (value), NULL);
+    return;
+  }
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_BUFFER_MODE:
+      self->buffer_mode = g_value_get_enum (value);
+      break;
+    case PROP_BUFFER_SIZE:
+      self->buffer_size = g_value_get_uint (value);
+      break;
+    case PROP_APPEND:
+      self->append = g_value_get_boolean (value);
+      break;
+    case PROP_FILE_MODE:
+      self->file_mode = g_value_get_enum (value);
+      break;
+    case PROP_O_SYNC:
+      self->o_sync = g_value_get_boolean (value);
+      break;
+    case PROP_MAX_TRANSIENT_ERROR_TIMEOUT:
+      self->max_transient_error_timeout = g_value_get_int (value);
+      break;
+    case PROP_CHUNK_SIZE:
+      self->chunk_size = g_value_get_uint64 (value);
+      break;
+    case PROP_MAX_DIRTY_BYTES:
+      self->max_dirty_bytes = g_value_get_uint64 (value);
+      break;
+    case PROP_MAX_DIRTY_TIME:
+      self->max_dirty_time = g_value_get_uint64 (value);
+      break;
+    case PROP_MAX_QUEUED_BYTES:
+      self->max_queued_bytes = g_value_get_uint64 (value);
+      break;
+    case PROP_WRITEBACK:
+      self->writeback = g_value_get_enum (value);
+      break;
+    case PROP_SYNC_ON_EOS:
+      self->sync_on_eos = g_value_get_enum (value);
+      break;
+    case PROP_SYNC_TIMEOUT:
+      self->sync_timeout = g_value_get_uint64 (value);
+      break;
+    case PROP_ON_SYNC_TIMEOUT:
+      self->on_sync_timeout = g_value_get_enum (value);
+      break;
+    case PROP_WRITEBACK_TIMEOUT:
+      self->writeback_timeout = g_value_get_uint64 (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+  apply_bounds (self);
+}
+
+static GstStructure *
+make_stats (GstWbFileSink *self)
+{
+  WbFile *file = get_file (self);
+  g_autofree gchar *error = NULL;
+  WbStats stats;
+
+  if (file != NULL) {
+    wb_file_get_stats (file, &stats);
+    wb_file_unref (file);
+  } else {
+    GST_OBJECT_LOCK (self);
+    stats = self->last_stats;
+    GST_OBJECT_UNLOCK (self);
+  }
+  if (stats.error.kind != WB_ERROR_NONE)
+    error = g_strdup_printf ("%s at offset %" G_GUINT64_FORMAT ": %s",
+        stats.error.call, stats.error.offset, g_strerror (stats.error.code));
+
+  return gst_structure_new ("application/x-wbfilesink-stats", "bytes-written",
+      G_TYPE_UINT64, stats.bytes_written, "high-water-mark", G_TYPE_UINT64,
+      stats.high_water, "queued-bytes", G_TYPE_UINT64, stats.queued_bytes,
+      "dirty-bytes", G_TYPE_UINT64, stats.dirty_bytes, "peak-queued-bytes",
+      G_TYPE_UINT64, stats.peak_queued_bytes, "peak-dirty-bytes", G_TYPE_UINT64,
+      stats.peak_dirty_bytes, "chunks-started", G_TYPE_UINT64,
+      stats.chunks_started, "chunks-retired", G_TYPE_UINT64,
+      stats.chunks_retired, "seeks", G_TYPE_UINT64, stats.seeks, "back-patches",
+      G_TYPE_UINT64, stats.back_patches, "late-back-patches", G_TYPE_UINT64,
+      stats.late_back_patches, "drain-rate", G_TYPE_UINT64, stats.drain_rate,
+      "wait-time", G_TYPE_UINT64, stats.wait_us * 1000, "max-wait-time",
+      G_TYPE_UINT64, stats.max_wait_us * 1000, "sync-time", G_TYPE_UINT64,
+      stats.sync_us * 1000, "durable-bytes", G_TYPE_UINT64, stats.durable_bytes,
+      "degraded", G_TYPE_BOOLEAN, stats.degraded, "sync-result", G_TYPE_STRING,
+      wb_sync_result_name (stats.sync_result), "mechanism", G_TYPE_STRING,
+      stats.mechanism, "error", G_TYPE_STRING, error != NULL ? error : "",
+      NULL);
+}
+
+static void
+gst_wb_file_sink_get_property (
+    GObject *object, guint id, GValue *value, GParamSpec *pspec)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (object);
+
+  if (id == PROP_WRITEBACK_STATS) {
+    g_value_take_boxed (value, make_stats (self));
+    return;
+  }
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_LOCATION:
+      g_value_set_string (value, self->location);
+      break;
+    case PROP_BUFFER_MODE:
+      g_value_set_enum (value, self->buffer_mode);
+      break;
+    case PROP_BUFFER_SIZE:
+      g_value_set_uint (value, self->buffer_size);
+      break;
+    case PROP_APPEND:
+      g_value_set_boolean (value, self->append);
+      break;
+    case PROP_FILE_MODE:
+      g_value_set_enum (value, self->file_mode);
+      break;
+    case PROP_O_SYNC:
+      g_value_set_boolean (value, self->o_sync);
+      break;
+    case PROP_MAX_TRANSIENT_ERROR_TIMEOUT:
+      g_value_set_int (value, self->max_transient_error_timeout);
+      break;
+    case PROP_CHUNK_SIZE:
+      g_value_set_uint64 (value, self->chunk_size);
+      break;
+    case PROP_MAX_DIRTY_BYTES:
+      g_value_set_uint64 (value, self->max_dirty_bytes);
+      break;
+    case PROP_MAX_DIRTY_TIME:
+      g_value_set_uint64 (value, self->max_dirty_time);
+      break;
+    case PROP_MAX_QUEUED_BYTES:
+      g_value_set_uint64 (value, self->max_queued_bytes);
+      break;
+    case PROP_WRITEBACK:
+      g_value_set_enum (value, self->writeback);
+      break;
+    case PROP_SYNC_ON_EOS:
+      g_value_set_enum (value, self->sync_on_eos);
+      break;
+    case PROP_SYNC_TIMEOUT:
+      g_value_set_uint64 (value, self->sync_timeout);
+      break;
+    case PROP_ON_SYNC_TIMEOUT:
+      g_value_set_enum (value, self->on_sync_timeout);
+      break;
+    case PROP_WRITEBACK_TIMEOUT:
+      g_value_set_uint64 (value, self->writeback_timeout);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* --- messages and errors --------------------------------------------------- */
+
+/* The location as it can be shown: valid UTF-8, whatever the name's bytes. */
+static gchar *
+display_name (GstWbFileSink *self)
+{
+  gchar *name;
+
+  GST_OBJECT_LOCK (self);
+  name = self->location != NULL ? g_filename_display_name (self->location)
+                                : g_strdup ("");
+  GST_OBJECT_UNLOCK (self);
+  return name;
+}
+
+static gboolean
+claim_error (GstWbFileSink *self)
+{
+  gboolean first;
+
+  GST_OBJECT_LOCK (self);
+  first = !self->error_posted;
+  self->error_posted = TRUE;
+  GST_OBJECT_UNLOCK (self);
+  return first;
+}
+
+/* The one place that turns an error of the file into a message. */
+static void
+post_error (GstWbFileSink *self, const WbError *error)
+{
+  g_autofree gchar *name = display_name (self);
+  const gchar *reason = g_strerror (error->code);
+
+  if (error->kind == WB_ERROR_NONE || !claim_error (self))
+    return;
+  switch (error->kind) {
+    case WB_ERROR_NONE:
+      break;
+    case WB_ERROR_NO_LOCATION:
+      GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
+          ("No file name specified for writing."), (NULL));
+      break;
+    case WB_ERROR_OPEN:
+      GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+          ("Could not open file \"%s\" for writing: %s.", name, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_BUSY:
+      GST_ELEMENT_ERROR (self, RESOURCE, BUSY,
+          ("Could not open file \"%s\" for writing: an earlier call on it "
+           "still hangs.",
+              name),
+          ("a thread that was left behind still holds the file"));
+      break;
+    case WB_ERROR_NO_SPACE:
+      GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+          ("No space left for file \"%s\" at offset %" G_GUINT64_FORMAT ": %s.",
+              name, error->offset, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_WRITE:
+    case WB_ERROR_SYNC:
+      GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+          ("Error while writing to file \"%s\" at offset %" G_GUINT64_FORMAT
+           ": %s.",
+              name, error->offset, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_CLOSE:
+      GST_ELEMENT_ERROR (self, RESOURCE, CLOSE,
+          ("Error closing file \"%s\" after %" G_GUINT64_FORMAT " bytes: %s.",
+              name, error->offset, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_THREAD:
+      GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
+          ("Could not start a thread to write file \"%s\": %s.", name, reason),
+          (NULL));
+      break;
+  }
+}
+
+static void
+post_file_error (GstWbFileSink *self, WbFile *file)
+{
+  WbError error;
+
+  if (wb_file_get_error (file, &error))
+    post_error (self, &error);
+}
+
+static gchar *
+describe_stall (const WbStall *stall)
+{
+  if (stall->call == NULL)
+    return g_strdup ("nothing was written");
+  return g_strdup_printf ("%s at offset %" G_GUINT64_FORMAT
+                          " has not returned for %.1f s",
+      stall->call, stall->offset, (gdouble) stall->waited_us / G_USEC_PER_SEC);
+}
+
+/* Returns TRUE if a timeout is to be an error, which has then been posted. */
+static gboolean
+post_timeout (
+    GstWbFileSink *self, const WbStall *stall, const gchar *consequence)
+{
+  g_autofree gchar *name = display_name (self);
+  g_autofree gchar *what = describe_stall (stall);
+  gboolean fatal;
+
+  GST_OBJECT_LOCK (self);
+  fatal = self->on_sync_timeout == ON_SYNC_TIMEOUT_ERROR;
+  GST_OBJECT_UNLOCK (self);
+  if (!fatal) {
+    GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
+        ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
+  } else if (claim_error (self)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SYNC,
+        ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
+  }
+  return fatal;
+}
+
+static void
+post_sync_message (
+    GstWbFileSink *self, WbFile *file, WbSyncResult result, gint64 elapsed_us)
+{
+  g_autofree gchar *name = display_name (self);
+  g_autofree gchar *uri = NULL;
+  WbStats stats;
+
+  wb_file_note_result (file, result, elapsed_us);
+  wb_file_get_stats (file, &stats);
+  GST_OBJECT_LOCK (self);
+  uri = g_strdup (self->uri);
+  GST_OBJECT_UNLOCK (self);
+  GST_INFO_OBJECT (self,
+      "sync of \"%s\": %s, %" G_GUINT64_FORMAT " bytes, %.3f s", name,
+      wb_sync_result_name (result), stats.final_size,
+      (gdouble) elapsed_us / G_USEC_PER_SEC);
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self),
+          gst_structure_new ("wbfilesink-sync", "location", G_TYPE_STRING, name,
+              "uri", G_TYPE_STRING, uri, "result", G_TYPE_STRING,
+              wb_sync_result_name (result), "bytes", G_TYPE_UINT64,
+              stats.final_size, "elapsed", G_TYPE_UINT64,
+              (guint64) elapsed_us * 1000, NULL)));
+}
+
+static void
+post_degraded (GstWbFileSink *self, WbFile *file)
+{
+  WbStats stats;
+
+  wb_file_get_stats (file, &stats);
+  GST_INFO_OBJECT (self, "%s, %" G_GUINT64_FORMAT " dirty bytes",
+      stats.degraded ? "degraded: nothing reaches the disk, the bound is given "
+                       "up"
+                     : "the bound holds again",
+      stats.dirty_bytes);
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self),
+          gst_structure_new ("wbfilesink-degraded", "degraded", G_TYPE_BOOLEAN,
+              stats.degraded, "dirty-bytes", G_TYPE_UINT64, stats.dirty_bytes,
+              NULL)));
+}
+
+/* --- the listener: what the file's threads have to say ---------------------- */
+
+/* Outlives the element if a thread is left behind: it holds no reference. */
+typedef struct
+{
+  GWeakRef element;
+  gchar *name;
+} Listener;
+
+static void
+listener_free (gpointer data)
+{
+  Listener *listener = data;
+
+  g_weak_ref_clear (&listener->element);
+  g_free (listener->name);
+  g_free (listener);
+}
+
+static void
+listener_log (gpointer data, WbLogLevel level, const char *message)
+{
+  static const GstDebugLevel levels[] = { GST_LEVEL_NONE, GST_LEVEL_WARNING,
+    GST_LEVEL_INFO, GST_LEVEL_DEBUG };
+  const Listener *listener = data;
+
+  GST_CAT_LEVEL_LOG (
+      GST_CAT_DEFAULT, levels[level], NULL, "<%s> %s", listener->name, message);
+}
+
+static void
+post_news (GstElement *element, gpointer data)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (element);
+  WbFile *file = get_file (self);
+  WbEvents events;
+
+  if (file == NULL)
+    return;
+  events = wb_file_take_events (file);
+  if ((events & WB_EVENT_DEGRADED) != 0)
+    post_degraded (self, file);
+  if ((events & WB_EVENT_ERROR) != 0)
+    post_file_error (self, file);
+  wb_file_unref (file);
+}
+
+/* On a thread of the file, which never posts: the bus's sync handlers are the
+ * application's code. */
+static void
+listener_notify (gpointer data)
+{
+  Listener *listener = data;
+  GstElement *element = g_weak_ref_get (&listener->element);
+
+  if (element == NULL)
+    return;
+  gst_element_call_async (element, post_news, NULL, NULL);
+  gst_object_unref (element);
+}
+
+static WbListener
+new_listener (GstWbFileSink *self)
+{
+  Listener *data = g_new0 (Listener, 1);
+  GstDebugLevel threshold = gst_debug_category_get_threshold (GST_CAT_DEFAULT);
+  WbListener listener = { .log = listener_log,
+    .notify = listener_notify,
+    .data = data,
+    .release = listener_free };
+
+  g_weak_ref_init (&data->element, self);
+  data->name = gst_object_get_name (GST_OBJECT (self));
+  if (threshold >= GST_LEVEL_DEBUG)
+    listener.log_level = WB_LOG_DEBUG;
+  else if (threshold >= GST_LEVEL_INFO)
+    listener.log_level = WB_LOG_INFO;
+  else
+    listener.log_level = WB_LOG_WARNING;
+  return listener;
+}
+
+/* --- waiting ----------------------------------------------------------------- */
+
+/* After unlock(): waits in preroll, with the preroll lock released, for PLAYING
+ * or for the end. What was accepted stays accepted, so a step changes nothing.
+ */
+static GstFlowReturn
+wait_preroll (GstWbFileSink *self)
+{
+  GstFlowReturn flow;
+
+  do
+    flow = gst_base_sink_wait_preroll (GST_BASE_SINK (self));
+  while (flow == FLOW_STEP);
+  return flow;
+}
+
+static WbSyncKind
+eos_sync_kind (GstWbFileSink *self)
+{
+  static const WbSyncKind kinds[] = { WB_SYNC_NONE, WB_SYNC_DATA,
+    WB_SYNC_FULL };
+  SyncOnEos mode;
+
+  GST_OBJECT_LOCK (self);
+  mode = self->sync_on_eos;
+  GST_OBJECT_UNLOCK (self);
+  return kinds[mode];
+}
+
+/* Waits for the finishing sync, tells the world, and says how it went. */
+static GstFlowReturn
+finish (GstWbFileSink *self, WbFile *file, guint64 token)
+{
+  gint64 start = g_get_monotonic_time (), elapsed;
+  WbSyncResult result;
+  GstFlowReturn flow = GST_FLOW_OK;
+  WbStatus status;
+  WbStall stall;
+
+  do {
+    status = wb_file_wait_sync (file, token, &result, &stall);
+    if (status == WB_INTERRUPTED)
+      flow = wait_preroll (self);
+  } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
+
+  elapsed = g_get_monotonic_time () - start;
+  if (status == WB_INTERRUPTED) {
+    post_sync_message (self, file, WB_RESULT_CANCELLED, elapsed);
+    return flow;
+  }
+  if (status == WB_TIMEOUT) {
+    post_sync_message (self, file, WB_RESULT_TIMEOUT, elapsed);
+    return post_timeout (
+               self, &stall, "the file is not known to be on the disk")
+        ? GST_FLOW_ERROR
+        : GST_FLOW_OK;
+  }
+  post_sync_message (self, file, result, elapsed);
+  if (result == WB_RESULT_FAILED) {
+    post_file_error (self, file);
+    return GST_FLOW_ERROR;
+  }
+  return result == WB_RESULT_CANCELLED ? GST_FLOW_FLUSHING : GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  GstFlowReturn flow = GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
+                           ->wait_event (sink, event);
+
+  if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
+    return flow;
+  return finish (self, self->file,
+      wb_file_request_sync (self->file, eos_sync_kind (self), TRUE));
+}
+
+/* SYNC_AFTER: everything up to here is synced before render returns. */
+static GstFlowReturn
+wait_barrier (GstWbFileSink *self)
+{
+  WbFile *file = self->file;
+  guint64 token = wb_file_request_sync (file, WB_SYNC_BARRIER, FALSE);
+  WbSyncResult result;
+  WbStall stall;
+
+  for (;;) {
+    GstFlowReturn flow;
+
+    switch (wb_file_wait_sync (file, token, &result, &stall)) {
+      case WB_INTERRUPTED:
+        flow = wait_preroll (self);
+        if (flow != GST_FLOW_OK)
+          return flow;
+        break;
+      case WB_TIMEOUT:
+        return post_timeout (self, &stall,
+                   "what was to be synced is not known to be on the disk")
+            ? GST_FLOW_ERROR
+            : GST_FLOW_OK;
+      case WB_OK:
+      case WB_FAILED:
+        if (result != WB_RESULT_FAILED)
+          return GST_FLOW_OK;
+        post_file_error (self, file);
+        return GST_FLOW_ERROR;
+    }
+  }
+}
+
+/* --- buffers ------------------------------------------------------------------ */
+
+/* A buffer whose memory is held until it is written. */
+typedef struct
+{
+  GstBuffer *buffer;
+  GstMapInfo map;
+} Held;
+
+static void
+held_free (gpointer data)
+{
+  Held *held = data;
+
+  gst_memory_unmap (held->map.memory, &held->map);
+  gst_buffer_unref (held->buffer);
+  g_free (held);
+}
+
+static gboolean
+is_system_memory (GstBuffer *buffer)
+{
+  guint n = gst_buffer_n_memory (buffer);
+
+  for (guint i = 0; i < n; i++)
+    if (!gst_memory_is_type (
+            gst_buffer_peek_memory (buffer, i), GST_ALLOCATOR_SYSMEM))
+      return FALSE;
+  return TRUE;
+}
+
+/* Holding a buffer of a pool in a queue starves the pool, and a buffer that
+ * lends the memory of one does the same. */
+static gboolean
+belongs_to_pool (GstBuffer *buffer)
+{
+  return buffer->pool != NULL
+      || gst_buffer_get_parent_buffer_meta (buffer) != NULL;
+}
+
+static void
+post_unreadable (GstWbFileSink *self, GstBuffer *buffer)
+{
+  g_autofree gchar *name = display_name (self);
+
+  if (claim_error (self))
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+        ("Error while writing to file \"%s\": a buffer of %" G_GSIZE_FORMAT
+         " bytes could not be read.",
+            name, gst_buffer_get_size (buffer)),
+        ("mapping %" GST_PTR_FORMAT " failed", buffer));
+}
+
+/* Memory that is not system memory is read here, on this thread and outside
+ * the file's lock, and becomes a buffer of our own. */
+static GstBuffer *
+to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
+{
+  gsize size = gst_buffer_get_size (buffer);
+  GstBuffer *copy = gst_buffer_new_allocate (NULL, size, NULL);
+  GstMapInfo from, to;
+
+  if (copy == NULL || !gst_buffer_map (buffer, &from, GST_MAP_READ)) {
+    gst_clear_buffer (&copy);
+    post_unreadable (self, buffer);
+    return NULL;
+  }
+  gst_buffer_map (copy, &to, GST_MAP_WRITE);
+  memcpy (to.data, from.data, MIN (from.size, to.size));
+  gst_buffer_unmap (copy, &to);
+  gst_buffer_unmap (buffer, &from);
+  GST_BUFFER_FLAGS (copy) |=
+      GST_BUFFER_FLAGS (buffer) & GST_BUFFER_FLAG_SYNC_AFTER;
+  return copy;
+}
+
+/* Between begin and end: the file is locked. */
+static gboolean
+hand_over_memory (
+    WbFile *file, GstBuffer *buffer, GstMemory *memory, gboolean copy)
+{
+  GstMapInfo map;
+  Held *held;
+
+  if (!gst_memory_map (memory, &map, GST_MAP_READ))
+    return FALSE;
+  if (copy || map.size <= WB_COPY_MAX) {
+    wb_file_copy (file, map.data, map.size);
+    gst_memory_unmap (memory, &map);
+    return TRUE;
+  }
+  held = g_new (Held, 1);
+  held->buffer = gst_buffer_ref (buffer);
+  held->map = map;
+  wb_file_hold (file, map.data, map.size, held, held_free);
+  return TRUE;
+}
+
+static gboolean
+hand_over (WbFile *file, GstBuffer *buffer)
+{
+  gboolean copy = belongs_to_pool (buffer), readable = TRUE;
+  guint n = gst_buffer_n_memory (buffer);
+
+  for (guint i = 0; i < n && readable; i++)
+    readable = hand_over_memory (
+        file, buffer, gst_buffer_peek_memory (buffer, i), copy);
+  wb_file_end_buffer (file);
+  return readable;
+}
+
+/* Waits until `bytes` fit the queue. On GST_FLOW_OK the file is locked. */
+static GstFlowReturn
+begin (GstWbFileSink *self, gsize bytes)
+{
+  for (;;) {
+    GstFlowReturn flow;
+    WbStall stall;
+
+    switch (wb_file_begin (self->file, bytes, &stall)) {
+      case WB_OK:
+        return GST_FLOW_OK;
+      case WB_INTERRUPTED:
+        /* Nothing was accepted yet: a step is the base class's to see. */
+        flow = gst_base_sink_wait_preroll (GST_BASE_SINK (self));
+        if (flow != GST_FLOW_OK)
+          return flow;
+        break;
+      case WB_TIMEOUT:
+        if (post_timeout (
+                self, &stall, "the stream waits until it takes data again"))
+          return GST_FLOW_ERROR;
+        break;
+      case WB_FAILED:
+        post_file_error (self, self->file);
+        return GST_FLOW_ERROR;
+    }
+  }
+}
+
+static GstFlowReturn
+write_buffers (GstWbFileSink *self, GstBuffer **buffers, guint n, gsize size)
+{
+  gboolean barrier = FALSE;
+  GstBuffer *unreadable = NULL;
+  GstFlowReturn flow;
+
+  for (guint i = 0; i < n; i++)
+    barrier |= GST_BUFFER_FLAG_IS_SET (buffers[i], GST_BUFFER_FLAG_SYNC_AFTER);
+
+  if (size > 0) {
+    flow = begin (self, size);
+    if (flow != GST_FLOW_OK)
+      return flow;
+    for (guint i = 0; i < n && unreadable == NULL; i++)
+      if (!hand_over (self->file, buffers[i]))
+        unreadable = buffers[i];
+    wb_file_end (self->file);
+    if (unreadable != NULL) {
+      post_unreadable (self, unreadable);
+      return GST_FLOW_ERROR;
+    }
+  }
+  return barrier ? wait_barrier (self) : GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  GstBuffer *copy = NULL;
+  GstFlowReturn flow;
+
+  if (!is_system_memory (buffer)) {
+    copy = buffer = to_system_memory (self, buffer);
+    if (copy == NULL)
+      return GST_FLOW_ERROR;
+  }
+  flow = write_buffers (self, &buffer, 1, gst_buffer_get_size (buffer));
+  gst_clear_buffer (&copy);
+  return flow;
+}
+
+static GstFlowReturn
+gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  guint n = gst_buffer_list_length (list);
+  g_autoptr (GPtrArray) buffers =
+      g_ptr_array_new_full (n, (GDestroyNotify) gst_buffer_unref);
+  gsize size = 0;
+
+  for (guint i = 0; i < n; i++) {
+    GstBuffer *buffer = gst_buffer_list_get (list, i);
+
+    buffer = is_system_memory (buffer) ? gst_buffer_ref (buffer)
+                                       : to_system_memory (self, buffer);
+    if (buffer == NULL)
+      return GST_FLOW_ERROR;
+    g_ptr_array_add (buffers, buffer);
+    size += gst_buffer_get_size (buffer);
+  }
+  return write_buffers (self, (GstBuffer **) buffers->pdata, n, size);
+}
+
+/* --- events and queries --------------------------------------------------------- */
+
+static gboolean
+seek (GstWbFileSink *self, guint64 position)
+{
+  guint64 from;
+
+  if (!wb_file_seek (self->file, position, &from)) {
+    g_autofree gchar *name = display_name (self);
+
+    GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
+        ("Error while seeking in file \"%s\" from %" G_GUINT64_FORMAT
+         " to %" G_GUINT64_FORMAT ": %s.",
+            name, from, position,
+            wb_file_is_seekable (self->file) ? g_strerror (EOVERFLOW)
+                                             : g_strerror (ESPIPE)),
+        (NULL));
+    return FALSE;
+  }
+  if (position != from)
+    GST_DEBUG_OBJECT (self,
+        "seek from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+        " (%+" G_GINT64_FORMAT ")",
+        from, position, (gint64) (position - from));
+  return TRUE;
+}
+
+static gboolean
+gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
+    const GstSegment *segment;
+
+    gst_event_parse_segment (event, &segment);
+    if (segment->format == GST_FORMAT_BYTES && !seek (self, segment->start)) {
+      gst_event_unref (event);
+      return FALSE;
+    }
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP) {
+    WbFile *file = get_file (self);
+
+    if (file != NULL) {
+      GST_DEBUG_OBJECT (self, "flush: starting again");
+      wb_file_flush (file);
+      wb_file_unref (file);
+    }
+  }
+  return GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
+      ->event (sink, event);
+}
+
+static guint64
+current_position (GstWbFileSink *self)
+{
+  WbFile *file = get_file (self);
+  guint64 position;
+
+  if (file == NULL)
+    return self->last_position;
+  position = wb_file_get_position (file);
+  wb_file_unref (file);
+  return position;
+}
+
+static gboolean
+is_seekable (GstWbFileSink *self)
+{
+  WbFile *file = get_file (self);
+  gboolean seekable = file != NULL && wb_file_is_seekable (file);
+
+  g_clear_pointer (&file, wb_file_unref);
+  return seekable;
+}
+
+static gboolean
+gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  GstFormat format;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_POSITION:
+      gst_query_parse_position (query, &format, NULL);
+      if (format != GST_FORMAT_DEFAULT && format != GST_FORMAT_BYTES)
+        return FALSE;
+      gst_query_set_position (
+          query, GST_FORMAT_BYTES, (gint64) current_position (self));
+      return TRUE;
+    case GST_QUERY_FORMATS:
+      gst_query_set_formats (query, 2, GST_FORMAT_DEFAULT, GST_FORMAT_BYTES);
+      return TRUE;
+    case GST_QUERY_URI:
+      GST_OBJECT_LOCK (self);
+      gst_query_set_uri (query, self->uri);
+      GST_OBJECT_UNLOCK (self);
+      return TRUE;
+    case GST_QUERY_SEEKING:
+      gst_query_parse_seeking (query, &format, NULL, NULL, NULL);
+      if (format == GST_FORMAT_BYTES || format == GST_FORMAT_DEFAULT)
+        gst_query_set_seeking (
+            query, GST_FORMAT_BYTES, is_seekable (self), 0, -1);
+      else
+        gst_query_set_seeking (query, format, FALSE, 0, -1);
+      return TRUE;
+    default:
+      return GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
+          ->query (sink, query);
+  }
+}
+
+/* --- life -------------------------------------------------------------------------- */
+
+/* With the object lock. */
+static void
+fill_config (GstWbFileSink *self, WbFileConfig *config)
+{
+  config->location = self->location;
+  config->mode = WB_OPEN_TRUNCATE;
+  if (self->append || self->file_mode == FILE_MODE_APPEND)
+    config->mode = WB_OPEN_APPEND;
+  else if (self->file_mode == FILE_MODE_OVERWRITE)
+    config->mode = WB_OPEN_OVERWRITE;
+  config->o_sync = self->o_sync;
+  config->writeback = self->writeback;
+  config->wake_bytes = self->buffer_size;
+  config->unbuffered = self->buffer_mode == BUFFER_MODE_UNBUFFERED;
+  config->transient_timeout_us =
+      (gint64) self->max_transient_error_timeout * 1000;
+  config->bounds = current_bounds (self);
+  config->sys = self->sys;
+}
+
+static void
+fix_buffer_size (GstWbFileSink *self)
+{
+  gboolean fix;
+
+  GST_OBJECT_LOCK (self);
+  fix = self->buffer_mode != BUFFER_MODE_UNBUFFERED && self->buffer_size == 0;
+  if (fix)
+    self->buffer_size = DEFAULT_BUFFER_SIZE;
+  GST_OBJECT_UNLOCK (self);
+  if (fix)
+    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BUFFER_SIZE]);
+}
+
+static void
+post_open_failure (
+    GstWbFileSink *self, const WbError *error, const WbStall *stall)
+{
+  g_autofree gchar *name = NULL;
+  g_autofree gchar *what = NULL;
+
+  if (stall->call == NULL) {
+    post_error (self, error);
+    return;
+  }
+  name = display_name (self);
+  what = describe_stall (stall);
+  GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+      ("Could not open file \"%s\" for writing: %s.", name, what), (NULL));
+}
+
+static gboolean
+gst_wb_file_sink_start (GstBaseSink *sink)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  WbError error = { .kind = WB_ERROR_NO_LOCATION };
+  g_autofree gchar *location = NULL;
+  WbFileConfig config = { 0 };
+  WbStall stall = { 0 };
+  WbFile *file = NULL;
+
+  fix_buffer_size (self);
+  GST_OBJECT_LOCK (self);
+  self->error_posted = FALSE;
+  self->last_position = 0;
+  memset (&self->last_stats, 0, sizeof self->last_stats);
+  fill_config (self, &config);
+  config.location = location = g_strdup (self->location);
+  GST_OBJECT_UNLOCK (self);
+
+  if (location != NULL && location[0] != '\0') {
+    config.listener = new_listener (self);
+    file = wb_file_open (&config, &error, &stall);
+  }
+  if (file == NULL) {
+    post_open_failure (self, &error, &stall);
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self);
+  self->file = file;
+  GST_OBJECT_UNLOCK (self);
+  return TRUE;
+}
+
+static void
+sum_up (GstWbFileSink *self, const WbStats *stats)
+{
+  g_autofree gchar *name = display_name (self);
+
+  GST_INFO_OBJECT (self,
+      "closed \"%s\": %" G_GUINT64_FORMAT " bytes, %" G_GUINT64_FORMAT
+      " written, %" G_GUINT64_FORMAT " chunks, %" G_GUINT64_FORMAT
+      " seeks, %" G_GUINT64_FORMAT " back-patches (%" G_GUINT64_FORMAT
+      " late), peak dirty %" G_GUINT64_FORMAT ", peak queued %" G_GUINT64_FORMAT
+      ", drain rate %" G_GUINT64_FORMAT " bytes/s, longest wait %.1f ms, %s",
+      name, stats->final_size, stats->bytes_written, stats->chunks_started,
+      stats->seeks, stats->back_patches, stats->late_back_patches,
+      stats->peak_dirty_bytes, stats->peak_queued_bytes, stats->drain_rate,
+      stats->max_wait_us / 1e3, wb_sync_result_name (stats->sync_result));
+}
+
+static gboolean
+gst_wb_file_sink_stop (GstBaseSink *sink)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  WbFile *file = get_file (self);
+  guint64 token, position;
+  WbStall stall = { 0 };
+  WbStatus status;
+  WbStats stats;
+
+  if (file == NULL)
+    return TRUE;
+  if (wb_file_needs_sync (file, &token)) {
+    if (token == 0)
+      token = wb_file_request_sync (file, eos_sync_kind (self), TRUE);
+    finish (self, file, token);
+  }
+  position = wb_file_get_position (file);
+  status = wb_file_close (self->file, &stats, &stall);
+  if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
+    post_timeout (self, &stall, "it is closed when that call returns");
+  else if (status == WB_FAILED)
+    post_error (self, &stats.error);
+
+  GST_OBJECT_LOCK (self);
+  self->file = NULL;
+  self->last_stats = stats;
+  self->last_position = position;
+  GST_OBJECT_UNLOCK (self);
+  wb_file_unref (file);
+  sum_up (self, &stats);
+  return TRUE;
+}
+
+static gboolean
+gst_wb_file_sink_unlock (GstBaseSink *sink)
+{
+  WbFile *file = get_file (GST_WB_FILE_SINK (sink));
+
+  if (file != NULL) {
+    wb_file_interrupt (file, TRUE);
+    wb_file_unref (file);
+  }
+  return TRUE;
+}
+
+static gboolean
+gst_wb_file_sink_unlock_stop (GstBaseSink *sink)
+{
+  WbFile *file = get_file (GST_WB_FILE_SINK (sink));
+
+  if (file != NULL) {
+    wb_file_interrupt (file, FALSE);
+    wb_file_unref (file);
+  }
+  return TRUE;
+}
+
+void
+gst_wb_file_sink_set_sys (GstWbFileSink *self, const WbSys *sys)
+{
+  GST_OBJECT_LOCK (self);
+  self->sys = sys;
+  GST_OBJECT_UNLOCK (self);
+}
+
+/* --- the URI handler ------------------------------------------------------------ */
+
+static GstURIType
+uri_get_type (GType type)
+{
+  return GST_URI_SINK;
+}
+
+static const gchar *const *
+uri_get_protocols (GType type)
+{
+  static const gchar *const protocols[] = { "file", NULL };
+
+  return protocols;
+}
+
+static gchar *
+uri_get_uri (GstURIHandler *handler)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (handler);
+  gchar *uri;
+
+  GST_OBJECT_LOCK (self);
+  uri = g_strdup (self->uri);
+  GST_OBJECT_UNLOCK (self);
+  return uri;
+}
+
+static gboolean
+uri_set_uri (GstURIHandler *handler, const gchar *uri, GError **error)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (handler);
+  g_autofree gchar *location = NULL;
+
+  /* Applications probe with the bare scheme whether anybody handles it. */
+  if (strcmp (uri, "file://") == 0)
+    return set_location (self, NULL, error);
+
+  /* The local host may be named; any other cannot be reached this way. */
+  if (g_str_has_prefix (uri, "file://localhost/")) {
+    g_autofree gchar *bare =
+        g_strconcat ("file://", uri + strlen ("file://localhost"), NULL);
+
+    location = gst_uri_get_location (bare);
+  } else {
+    location = gst_uri_get_location (uri);
+  }
+  if (location == NULL) {
+    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
+        "File URI without location");
+    return FALSE;
+  }
+  if (!g_path_is_absolute (location)) {
+    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
+        "File URI location must be an absolute path");
+    return FALSE;
+  }
+  return set_location (self, location, error);
+}
+
+static void
+gst_wb_file_sink_uri_handler_init (gpointer g_iface, gpointer iface_data)
+{
+  GstURIHandlerInterface *iface = g_iface;
+
+  iface->get_type = uri_get_type;
+  iface->get_protocols = uri_get_protocols;
+  iface->get_uri = uri_get_uri;
+  iface->set_uri = uri_set_uri;
+}
+
+/* --- the class -------------------------------------------------------------------- */
+
+static void
+gst_wb_file_sink_finalize (GObject *object)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (object);
+
+  g_free (self->location);
+  g_free (self->uri);
+  G_OBJECT_CLASS (gst_wb_file_sink_parent_class)->finalize (object);
+}
+
+static void
+gst_wb_file_sink_init (GstWbFileSink *self)
+{
+  self->buffer_mode = DEFAULT_BUFFER_MODE;
+  self->buffer_size = DEFAULT_BUFFER_SIZE;
+  self->append = DEFAULT_APPEND;
+  self->file_mode = DEFAULT_FILE_MODE;
+  self->o_sync = DEFAULT_O_SYNC;
+  self->max_transient_error_timeout = DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT;
+  self->chunk_size = DEFAULT_CHUNK_SIZE;
+  self->max_dirty_bytes = DEFAULT_MAX_DIRTY_BYTES;
+  self->max_dirty_time = DEFAULT_MAX_DIRTY_TIME;
+  self->max_queued_bytes = DEFAULT_MAX_QUEUED_BYTES;
+  self->writeback = DEFAULT_WRITEBACK;
+  self->sync_on_eos = DEFAULT_SYNC_ON_EOS;
+  self->sync_timeout = DEFAULT_SYNC_TIMEOUT;
+  self->on_sync_timeout = DEFAULT_ON_SYNC_TIMEOUT;
+  self->writeback_timeout = DEFAULT_WRITEBACK_TIMEOUT;
+  gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
+}
+
+/* Since filesink has no flags on them, neither have these. */
+#define FLAGS (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS)
+#define FLAGS_READY (FLAGS | GST_PARAM_MUTABLE_READY)
+#define FLAGS_PLAYING (FLAGS | GST_PARAM_MUTABLE_PLAYING)
+
+static void
+init_filesink_properties (void)
+{
+  properties[PROP_LOCATION] = g_param_spec_string ("location", "File Location",
+      "Location of the file to write", NULL, FLAGS);
+  properties[PROP_BUFFER_MODE] = g_param_spec_enum ("buffer-mode",
+      "Buffering mode", "The buffering mode to use", buffer_mode_get_type (),
+      DEFAULT_BUFFER_MODE, FLAGS);
+  properties[PROP_BUFFER_SIZE] =
+      g_param_spec_uint ("buffer-size", "Buffering size",
+          "Size of buffer in number of bytes for line or full buffer-mode", 0,
+          G_MAXUINT, DEFAULT_BUFFER_SIZE, FLAGS);
+  properties[PROP_APPEND] = g_param_spec_boolean ("append", "Append",
+      "Append to an already existing file", DEFAULT_APPEND, FLAGS);
+  properties[PROP_FILE_MODE] = g_param_spec_enum ("file-mode", "File Mode",
+      "Specify file mode used to open file", file_mode_get_type (),
+      DEFAULT_FILE_MODE, FLAGS);
+  properties[PROP_O_SYNC] = g_param_spec_boolean ("o-sync", "Synchronous IO",
+      "Open the file with O_SYNC for enabling synchronous IO", DEFAULT_O_SYNC,
+      FLAGS);
+  properties[PROP_MAX_TRANSIENT_ERROR_TIMEOUT] = g_param_spec_int (
+      "max-transient-error-timeout", "Max Transient Error Timeout",
+      "Retry up to this many ms on transient errors (currently EACCES)", 0,
+      G_MAXINT, DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT, FLAGS);
+}
+
+static void
+init_bound_properties (void)
+{
+  properties[PROP_CHUNK_SIZE] = g_param_spec_uint64 ("chunk-size", "Chunk size",
+      "Start the write-out of this many bytes together, at most", 1 * MIB,
+      256 * MIB, DEFAULT_CHUNK_SIZE, FLAGS_PLAYING);
+  properties[PROP_MAX_DIRTY_BYTES] =
+      g_param_spec_uint64 ("max-dirty-bytes", "Max dirty bytes",
+          "At most this many bytes are written and not yet on the disk (0 = no "
+          "bound)",
+          0, G_MAXUINT64, DEFAULT_MAX_DIRTY_BYTES, FLAGS_PLAYING);
+  properties[PROP_MAX_DIRTY_TIME] = g_param_spec_uint64 ("max-dirty-time",
+      "Max dirty time",
+      "At most what the disk drains in this many ns is written and not yet on "
+      "the disk, at the measured rate (0 = no bound)",
+      0, G_MAXUINT64, DEFAULT_MAX_DIRTY_TIME, FLAGS_PLAYING);
+  properties[PROP_MAX_QUEUED_BYTES] =
+      g_param_spec_uint64 ("max-queued-bytes", "Max queued bytes",
+          "At most this many bytes wait in memory to be written; what the "
+          "disk takes in max-dirty-time, if that is less",
+          0, G_MAXUINT64, DEFAULT_MAX_QUEUED_BYTES, FLAGS_PLAYING);
+  properties[PROP_WRITEBACK_TIMEOUT] =
+      g_param_spec_uint64 ("writeback-timeout", "Write-back timeout",
+          "Give up the bound on unwritten data, until it holds again, when "
+          "nothing reached the disk for this many ns (-1 = never)",
+          0, G_MAXUINT64, DEFAULT_WRITEBACK_TIMEOUT, FLAGS_PLAYING);
+  properties[PROP_SYNC_TIMEOUT] =
+      g_param_spec_uint64 ("sync-timeout", "Sync timeout",
+          "Give up on opening, syncing and closing when nothing moved for this "
+          "many ns (-1 = never)",
+          0, G_MAXUINT64, DEFAULT_SYNC_TIMEOUT, FLAGS_PLAYING);
+}
+
+static void
+init_mode_properties (void)
+{
+  properties[PROP_WRITEBACK] = g_param_spec_enum ("writeback", "Write-back",
+      "What happens to the data in the page cache", writeback_get_type (),
+      DEFAULT_WRITEBACK, FLAGS_READY);
+  properties[PROP_SYNC_ON_EOS] =
+      g_param_spec_enum ("sync-on-eos", "Sync on EOS",
+          "What is synced at EOS, and at stop if anything was written since",
+          sync_on_eos_get_type (), DEFAULT_SYNC_ON_EOS, FLAGS_PLAYING);
+  properties[PROP_ON_SYNC_TIMEOUT] = g_param_spec_enum ("on-sync-timeout",
+      "On sync timeout", "What a missed sync-timeout becomes",
+      on_sync_timeout_get_type (), DEFAULT_ON_SYNC_TIMEOUT, FLAGS_PLAYING);
+  properties[PROP_WRITEBACK_STATS] =
+      g_param_spec_boxed ("writeback-stats", "Write-back statistics",
+          "Figures of the file being written, or of the last one",
+          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
+}
+
+static void
+gst_wb_file_sink_class_init (GstWbFileSinkClass *klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
+
+  object_class->finalize = gst_wb_file_sink_finalize;
+  object_class->set_property = gst_wb_file_sink_set_property;
+  object_class->get_property = gst_wb_file_sink_get_property;
+  init_filesink_properties ();
+  init_bound_properties ();
+  init_mode_properties ();
+  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+
+  gst_element_class_set_static_metadata (element_class, "Write-back File Sink",
+      "Sink/File",
+      "Write a stream to a file with a bounded page cache, and know when it is "
+      "on the disk",
+      "The wbfilesink authors");
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+
+  sink_class->start = GST_DEBUG_FUNCPTR (gst_wb_file_sink_start);
+  sink_class->stop = GST_DEBUG_FUNCPTR (gst_wb_file_sink_stop);
+  sink_class->query = GST_DEBUG_FUNCPTR (gst_wb_file_sink_query);
+  sink_class->event = GST_DEBUG_FUNCPTR (gst_wb_file_sink_event);
+  sink_class->wait_event = GST_DEBUG_FUNCPTR (gst_wb_file_sink_wait_event);
+  sink_class->render = GST_DEBUG_FUNCPTR (gst_wb_file_sink_render);
+  sink_class->render_list = GST_DEBUG_FUNCPTR (gst_wb_file_sink_render_list);
+  sink_class->unlock = GST_DEBUG_FUNCPTR (gst_wb_file_sink_unlock);
+  sink_class->unlock_stop = GST_DEBUG_FUNCPTR (gst_wb_file_sink_unlock_stop);
+
+  gst_type_mark_as_plugin_api (buffer_mode_get_type (), 0);
+  gst_type_mark_as_plugin_api (file_mode_get_type (), 0);
+  gst_type_mark_as_plugin_api (writeback_get_type (), 0);
+  gst_type_mark_as_plugin_api (sync_on_eos_get_type (), 0);
+  gst_type_mark_as_plugin_api (on_sync_timeout_get_type (), 0);
+}

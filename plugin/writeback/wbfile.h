@@ -1,0 +1,253 @@
+/* wbfilesink: one output file
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Problem: a big sequential write that is left to the kernel piles up dirty
+ * pages, stalls, and reports nothing at its end; and every call on the way can
+ * hang for ever. Strategy: the caller only ever fills a bounded queue or waits
+ * on a condition variable, with a deadline. Two threads a file do the rest:
+ *
+ *   the I/O thread   opens, takes the queue in order and writes it in batches,
+ *                    syncs, closes
+ *   the retirer      starts write-out, waits for it, drops clean pages; what
+ *                    and when is the planner's to say
+ *
+ * One lock guards everything; no system call is made under it. A caller that
+ * gives up on a hanging call abandons the file: the threads come back from
+ * their calls when the kernel lets them, close, free, and touch nothing else.
+ *
+ * Not promised: that write-out control makes anything durable (only a sync
+ * does), that the bounds hold while the file is degraded, and that an abandoned
+ * thread ever ends.
+ */
+#pragma once
+
+#include "wbsys.h"
+
+G_BEGIN_DECLS
+
+typedef struct _WbFile WbFile;
+
+/* Up to here a copy is cheaper than holding a reference and gathering a vector
+ * of its own: bytes. */
+#define WB_COPY_MAX (8 * 1024)
+
+typedef enum
+{
+  WB_OPEN_TRUNCATE,
+  WB_OPEN_APPEND, /* position 0 is where the file ended */
+  WB_OPEN_OVERWRITE
+} WbOpenMode;
+
+typedef enum
+{
+  WB_WRITEBACK_DROP, /* bounded, and dropped from the cache */
+  WB_WRITEBACK_KEEP, /* bounded, left in the cache when clean */
+  WB_WRITEBACK_NONE  /* the kernel's own policy */
+} WbWriteback;
+
+typedef enum
+{
+  WB_SYNC_NONE,    /* only write what is queued */
+  WB_SYNC_DATA,    /* fdatasync */
+  WB_SYNC_BARRIER, /* fsync of the file */
+  WB_SYNC_FULL     /* fsync of the file and of its directory */
+} WbSyncKind;
+
+typedef enum
+{
+  WB_OK,
+  WB_INTERRUPTED, /* by wb_file_interrupt() */
+  WB_TIMEOUT,     /* nothing moved for `sync_timeout` */
+  WB_FAILED       /* see wb_file_get_error() */
+} WbStatus;
+
+typedef enum
+{
+  WB_RESULT_NONE, /* no sync yet */
+  WB_RESULT_DURABLE,
+  WB_RESULT_DATA, /* the bytes are durable, the name may not be */
+  WB_RESULT_TIMEOUT,
+  WB_RESULT_CANCELLED,
+  WB_RESULT_FAILED,
+  WB_RESULT_SKIPPED /* not asked for, or the target has no sync */
+} WbSyncResult;
+
+typedef enum
+{
+  WB_ERROR_NONE,
+  WB_ERROR_NO_LOCATION,
+  WB_ERROR_OPEN,
+  WB_ERROR_BUSY, /* an abandoned thread still holds the file */
+  WB_ERROR_WRITE,
+  WB_ERROR_NO_SPACE, /* the disk or a quota is full */
+  WB_ERROR_SYNC,
+  WB_ERROR_CLOSE,
+  WB_ERROR_THREAD
+} WbErrorKind;
+
+typedef struct
+{
+  WbErrorKind kind;
+  int code;         /* errno */
+  const char *call; /* which call said so, static */
+  guint64 offset;   /* in the file, bytes */
+} WbError;
+
+/* A call that does not come back. */
+typedef struct
+{
+  const char *call; /* static; NULL: none is under way */
+  guint64 offset;
+  gint64 waited_us;
+} WbStall;
+
+typedef enum
+{
+  WB_LOG_WARNING = 1,
+  WB_LOG_INFO,
+  WB_LOG_DEBUG
+} WbLogLevel;
+
+typedef enum
+{
+  WB_EVENT_ERROR = 1 << 0,   /* the first error was latched */
+  WB_EVENT_DEGRADED = 1 << 1 /* `degraded` changed */
+} WbEvents;
+
+/* How a file speaks to whoever opened it. Both functions are called on the
+ * file's own threads, without its lock, and may come after wb_file_close() if
+ * the file was abandoned (log only). `data` is released with the file. */
+typedef struct
+{
+  void (*log) (gpointer data, WbLogLevel level, const char *message);
+  /* wb_file_take_events() has news, and nobody is waiting inside the file. */
+  void (*notify) (gpointer data);
+  gpointer data;
+  GDestroyNotify release;
+  WbLogLevel log_level; /* messages beyond it are not made */
+} WbListener;
+
+/* What may change while a file is open. Times in microseconds, -1: for ever. */
+typedef struct
+{
+  guint64 chunk_size;
+  guint64 max_dirty_bytes;  /* 0: no bound */
+  gint64 max_dirty_time_us; /* 0: no bound */
+  guint64 max_queued_bytes;
+  gint64 sync_timeout_us;
+  gint64 writeback_timeout_us;
+} WbBounds;
+
+typedef struct
+{
+  const char *location; /* file name encoding; copied */
+  WbOpenMode mode;
+  gboolean o_sync;
+  WbWriteback writeback;
+  guint64 wake_bytes;          /* queued bytes that wake the I/O thread */
+  gboolean unbuffered;         /* one write a buffer, at once */
+  gint64 transient_timeout_us; /* how long EACCES is retried */
+  WbBounds bounds;
+  WbListener listener; /* taken over, also on failure */
+  const WbSys *sys;    /* NULL: the platform's */
+} WbFileConfig;
+
+typedef struct
+{
+  guint64 bytes_written;
+  guint64 high_water;
+  guint64 queued_bytes, peak_queued_bytes;
+  guint64 dirty_bytes, peak_dirty_bytes;
+  guint64 chunks_started, chunks_retired;
+  guint64 seeks, back_patches, late_back_patches;
+  guint64 drain_rate;           /* bytes/s */
+  guint64 wait_us, max_wait_us; /* pushes held */
+  guint64 sync_us;              /* the last sync, from request to result */
+  guint64 durable_bytes;
+  guint64 final_size; /* what the file's size is, or will be */
+  guint64 window;     /* bytes, G_MAXUINT64: none */
+  gboolean degraded;
+  WbSyncResult sync_result;
+  WbError error;
+  char mechanism[64];
+} WbStats;
+
+/* Opens the file on a thread of its own and waits for at most the sync timeout
+ * (never less than half a second). Returns NULL with `error` filled in, and
+ * with `stall` if the open hangs: its thread then closes what it may still
+ * open. `config` is copied. */
+WbFile *wb_file_open (
+    const WbFileConfig *config, WbError *error, WbStall *stall);
+
+/* Ends the file: what is queued is still written, the threads end, the file is
+ * closed; or, when nothing moves for the sync timeout (not waited for again if
+ * a wait has already timed out and nothing moved since), it is abandoned.
+ * Takes the caller's reference; other references may still read the stats.
+ * WB_FAILED: close() itself reported an error, or one was latched. */
+WbStatus wb_file_close (WbFile *file, WbStats *stats, WbStall *stall);
+
+WbFile *wb_file_ref (WbFile *file);
+void wb_file_unref (WbFile *file);
+
+gboolean wb_file_is_seekable (const WbFile *file);
+/* Any thread, any time. */
+void wb_file_set_bounds (WbFile *file, const WbBounds *bounds);
+void wb_file_get_stats (WbFile *file, WbStats *stats);
+/* The stream's position, in bytes from the base, queue included. */
+guint64 wb_file_get_position (WbFile *file);
+/* The first error, if there is one. */
+gboolean wb_file_get_error (WbFile *file, WbError *error);
+/* What happened since the last call. */
+WbEvents wb_file_take_events (WbFile *file);
+
+/* --- the streaming thread ------------------------------------------------
+ *
+ * A buffer is handed over between begin and end. begin waits until `bytes` fit
+ * the queue (a buffer larger than the queue is taken alone) and returns with
+ * the file locked if, and only if, it returns WB_OK. It hands out an
+ * interruption, an error, or, each time nothing moved for the sync timeout, a
+ * timeout; the caller may call it again.
+ */
+WbStatus wb_file_begin (WbFile *file, gsize bytes, WbStall *stall);
+/* Copies. */
+void wb_file_copy (WbFile *file, const void *data, gsize size);
+/* Holds `owner` until the data is written or discarded; `release` may run on
+ * any thread, never under the lock. */
+void wb_file_hold (WbFile *file, const void *data, gsize size, gpointer owner,
+    GDestroyNotify release);
+/* Ends one buffer (one write, if unbuffered). */
+void wb_file_end_buffer (WbFile *file);
+/* Unlocks, and wakes the I/O thread if it is time. */
+void wb_file_end (WbFile *file);
+
+/* Moves the position to `position` bytes from the base. FALSE if the target
+ * has no positions or the offset is beyond what a file can have. Nothing is
+ * waited for. `*from` is the old position. */
+gboolean wb_file_seek (WbFile *file, guint64 position, guint64 *from);
+
+/* Asks for everything handed over so far to be written and synced; the result
+ * is fetched with the token that is returned. `finish` is the end of the
+ * stream: nothing needs keeping in cache after it. */
+guint64 wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish);
+/* Waits for it. WB_OK: `result` says how it went. */
+WbStatus wb_file_wait_sync (
+    WbFile *file, guint64 token, WbSyncResult *result, WbStall *stall);
+/* TRUE if anything was handed over since the last finishing sync, or if that
+ * sync is not over. `*token` is the pending one, or 0. */
+gboolean wb_file_needs_sync (WbFile *file, guint64 *token);
+/* The wait for the finishing sync is over for the caller: its result, as the
+ * stats shall tell it. */
+void wb_file_note_result (WbFile *file, WbSyncResult result, gint64 elapsed_us);
+
+/* Makes waits in begin and wait_sync return WB_INTERRUPTED, until it is called
+ * with FALSE. Any thread. */
+void wb_file_interrupt (WbFile *file, gboolean interrupt);
+
+/* Discards the queue and starts again from the base: truncates to it, unless
+ * the file was opened to overwrite or has no size. Returns at once. */
+void wb_file_flush (WbFile *file);
+
+const char *wb_sync_result_name (WbSyncResult result);
+
+G_END_DECLS

@@ -1,0 +1,641 @@
+/* wbfilesink: the planner
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: small helpers on offsets; what was written; cutting chunks; choosing
+ * the next step; dropping and keeping; life.
+ */
+#include "wbplanner.h"
+
+#include <string.h>
+
+#define PAGE G_GUINT64_CONSTANT (4096)
+#define DEFAULT_CHUNK (32 * WB_BATCH)
+
+static guint64
+round_down (guint64 offset, guint64 unit)
+{
+  return offset - offset % unit;
+}
+
+static guint64
+round_up (guint64 offset, guint64 unit)
+{
+  return offset > G_MAXUINT64 - unit ? G_MAXUINT64
+                                     : round_down (offset + unit - 1, unit);
+}
+
+static guint64
+less (guint64 offset, guint64 length)
+{
+  return offset > length ? offset - length : 0;
+}
+
+/* --- what was written ---------------------------------------------------- */
+
+guint64
+wb_planner_dirty (const WbPlanner *planner)
+{
+  return planner->waiting.bytes + planner->ready.bytes + planner->flight_bytes;
+}
+
+/* Splits a write into the part below what was started, widened to whole
+ * batches because the kernel dirties a folio and not a page, and the new part,
+ * which is exact. Either may be empty. */
+static void
+split_write (const WbPlanner *planner, guint64 offset, guint64 end,
+    WbRange *late, WbRange *fresh)
+{
+  late->start = late->end = 0;
+  fresh->start = MAX (offset, planner->started);
+  fresh->end = MAX (end, fresh->start);
+  if (offset < planner->started) {
+    guint64 late_end = MIN (end, planner->started);
+
+    late->start = round_down (offset, WB_BATCH);
+    late->end = MIN (round_up (late_end, WB_BATCH), planner->started);
+  }
+}
+
+static guint64
+missing (const WbPlanner *planner, const WbRange *range)
+{
+  guint64 known;
+
+  if (range->start >= range->end)
+    return 0;
+  known = wb_range_set_covered (&planner->waiting, range->start, range->end)
+      + wb_range_set_covered (&planner->ready, range->start, range->end);
+  return less (range->end - range->start, known);
+}
+
+/* One write adds at most two ranges, each split by what is ready: with these
+ * few left a set never has to join ranges across clean bytes. */
+static gboolean
+is_full (const WbPlanner *planner)
+{
+  return planner->waiting.n + planner->ready.n + 4 > WB_RANGE_SET_CAPACITY;
+}
+
+guint64
+wb_planner_cost (const WbPlanner *planner, guint64 offset, guint64 length)
+{
+  WbRange late, fresh;
+
+  split_write (planner, offset, offset + length, &late, &fresh);
+  return missing (planner, &late) + missing (planner, &fresh);
+}
+
+gboolean
+wb_planner_may_write (const WbPlanner *planner, guint64 offset, guint64 length)
+{
+  guint64 dirty = wb_planner_dirty (planner);
+  guint64 cost = wb_planner_cost (planner, offset, length);
+
+  if (dirty == 0 || cost == 0)
+    return TRUE;
+  if (is_full (planner))
+    return FALSE;
+  return dirty < planner->window && cost <= planner->window - dirty;
+}
+
+/* Adds to the waiting ranges what is not ready already. */
+static void
+add_waiting (WbPlanner *planner, const WbRange *range)
+{
+  guint64 from = range->start;
+
+  while (from < range->end) {
+    const WbRange *ready = wb_range_set_first_beyond (&planner->ready, from);
+    guint64 to = range->end;
+
+    if (ready != NULL && ready->start < to) {
+      wb_range_set_add (&planner->waiting, from, ready->start);
+      from = ready->end;
+    } else {
+      wb_range_set_add (&planner->waiting, from, to);
+      from = to;
+    }
+  }
+}
+
+/* --- cutting chunks ------------------------------------------------------ */
+
+static WbChunk *
+chunk_at (WbPlanner *planner, guint index)
+{
+  return &planner->chunks[(planner->chunk_first + index) % WB_CHUNK_CAPACITY];
+}
+
+/* Books bytes that became ready. More chunks than there is room for records
+ * (no window, a disk that takes nothing) count as one long one. */
+static void
+book_chunk (WbPlanner *planner, guint64 bytes, guint64 from, guint64 to)
+{
+  WbChunk *chunk;
+
+  if (bytes == 0)
+    return;
+  if (planner->chunk_n == WB_CHUNK_CAPACITY) {
+    chunk = chunk_at (planner, planner->chunk_n - 1);
+    chunk->span.start = MIN (chunk->span.start, from);
+    chunk->span.end = MAX (chunk->span.end, to);
+    chunk->to_start += bytes;
+    chunk->to_retire += bytes;
+    return;
+  }
+  chunk = chunk_at (planner, planner->chunk_n++);
+  chunk->number = ++planner->chunk_number;
+  chunk->span.start = from;
+  chunk->span.end = to;
+  chunk->to_start = chunk->to_retire = bytes;
+  chunk->begun = FALSE;
+}
+
+/* Everything that waits below `to` is ready: new data and the patches that
+ * came too late for the chunk they fell into. */
+static void
+cut_at (WbPlanner *planner, guint64 to)
+{
+  guint64 before = planner->ready.bytes;
+  guint64 from = G_MAXUINT64, last = 0;
+
+  while (planner->waiting.n > 0 && planner->waiting.ranges[0].start < to) {
+    guint64 start = planner->waiting.ranges[0].start;
+    guint64 end = MIN (planner->waiting.ranges[0].end, to);
+
+    wb_range_set_add (&planner->ready, start, end);
+    wb_range_set_remove (&planner->waiting, start, end);
+    if (start >= planner->started || planner->started >= to)
+      from = MIN (from, start);
+    last = MAX (last, end);
+  }
+  book_chunk (planner, planner->ready.bytes - before, MIN (from, last), last);
+  planner->cut = MAX (planner->cut, to);
+}
+
+/* Where `bytes` waiting bytes beyond `from` have been passed. */
+static guint64
+offset_after (const WbPlanner *planner, guint64 from, guint64 bytes)
+{
+  for (guint i = 0; i < planner->waiting.n; i++) {
+    guint64 start = MAX (planner->waiting.ranges[i].start, from);
+    guint64 end = planner->waiting.ranges[i].end;
+
+    if (end <= start)
+      continue;
+    if (end - start >= bytes)
+      return start + bytes;
+    bytes -= end - start;
+  }
+  return planner->high_water;
+}
+
+static void
+cut_full_chunks (WbPlanner *planner)
+{
+  for (;;) {
+    guint64 cut = planner->cut, to;
+
+    if (wb_range_set_covered (&planner->waiting, cut, planner->high_water)
+        < planner->chunk_size)
+      return;
+
+    /* The muxer has finished with what lies below a resume: cut there if that
+     * makes at least half a chunk. Otherwise the bound wins over the patch. */
+    to = round_down (planner->last_resume, WB_BATCH);
+    if (to <= cut
+        || wb_range_set_covered (&planner->waiting, cut, to)
+            < planner->chunk_size / 2)
+      to = round_down (
+          offset_after (planner, cut, planner->chunk_size), WB_BATCH);
+    if (to <= cut)
+      to = offset_after (planner, cut, planner->chunk_size);
+    cut_at (planner, to);
+  }
+}
+
+void
+wb_planner_release (WbPlanner *planner, gboolean everything)
+{
+  guint64 whole = round_down (planner->high_water, WB_BATCH);
+
+  if (!everything
+      && (wb_planner_is_draining (planner)
+          || wb_range_set_covered (&planner->waiting, 0, whole) > 0))
+    cut_at (planner, whole);
+  else
+    cut_at (planner, planner->high_water);
+}
+
+gboolean
+wb_planner_is_draining (const WbPlanner *planner)
+{
+  return planner->ready.bytes > 0 || planner->flight_n > 0;
+}
+
+/* --- keeping and dropping ------------------------------------------------ */
+
+static void
+add_drop (WbPlanner *planner, guint64 start, guint64 end)
+{
+  if (planner->drop)
+    wb_range_set_add (&planner->drops, start, end);
+}
+
+static void
+release_kept (WbPlanner *planner, const WbRange *kept)
+{
+  /* What has not been retired yet is dropped with its chunk. */
+  add_drop (planner, less (kept->start, WB_RELEASE_MARGIN),
+      kept->end + WB_RELEASE_MARGIN);
+}
+
+/* The page that a write at `position` begins in, and the one after: the next
+ * patch to it may straddle the two. */
+static WbRange
+pages_at (guint64 position)
+{
+  WbRange pages;
+
+  pages.start = round_down (position, PAGE);
+  pages.end = pages.start + 2 * PAGE;
+  return pages;
+}
+
+static void
+release_targets (WbPlanner *planner)
+{
+  for (guint i = 0; i < planner->n_targets; i++)
+    release_kept (planner, &planner->targets[i]);
+  planner->n_targets = 0;
+}
+
+/* A write that does not begin where the last one ended: a seek came before. */
+static void
+note_seek (WbPlanner *planner, guint64 offset)
+{
+  if (offset == planner->high_water) {
+    release_targets (planner);
+    if (planner->resume_kept) {
+      WbRange old = pages_at (planner->last_resume);
+
+      release_kept (planner, &old);
+    }
+    planner->last_resume = offset;
+    planner->resume_kept = TRUE;
+    return;
+  }
+  if (offset < planner->high_water) {
+    planner->back_patches++;
+    if (offset < planner->started)
+      planner->late_back_patches++;
+  }
+  if (planner->n_targets == WB_TARGET_CAPACITY)
+    release_targets (planner);
+  planner->targets[planner->n_targets++] = pages_at (offset);
+}
+
+void
+wb_planner_wrote (WbPlanner *planner, guint64 offset, guint64 length)
+{
+  WbRange late, fresh;
+
+  if (length == 0)
+    return;
+  if (offset != planner->write_position)
+    note_seek (planner, offset);
+  if (planner->passive) {
+    planner->write_position = offset + length;
+    planner->high_water = MAX (planner->high_water, offset + length);
+    return;
+  }
+
+  split_write (planner, offset, offset + length, &late, &fresh);
+  add_waiting (planner, &late);
+  add_waiting (planner, &fresh);
+  planner->write_position = offset + length;
+  planner->high_water = MAX (planner->high_water, offset + length);
+
+  if (is_full (planner))
+    cut_at (planner, planner->high_water);
+  else
+    cut_full_chunks (planner);
+}
+
+/* If `offset` lies in `blocker`, moves it past; else lowers `*end` to it. */
+static gboolean
+step_over (guint64 *offset, guint64 *end, guint64 start, guint64 stop)
+{
+  if (start >= stop || stop <= *offset || start >= *end)
+    return FALSE;
+  if (start <= *offset) {
+    *offset = stop;
+    return TRUE;
+  }
+  *end = start;
+  return FALSE;
+}
+
+static gboolean
+step_over_set (guint64 *offset, guint64 *end, const WbRangeSet *set)
+{
+  const WbRange *range = wb_range_set_first_beyond (set, *offset);
+
+  return range != NULL && step_over (offset, end, range->start, range->end);
+}
+
+/* One pass over everything that must stay: TRUE if `offset` moved. */
+static gboolean
+step_over_blockers (const WbPlanner *planner, guint64 *offset, guint64 *end)
+{
+  gboolean moved = FALSE;
+
+  moved |= step_over_set (offset, end, &planner->waiting);
+  moved |= step_over_set (offset, end, &planner->ready);
+  for (guint i = 0; i < planner->flight_n; i++) {
+    const WbRange *range =
+        &planner->flight[(planner->flight_first + i) % WB_FLIGHT_CAPACITY]
+             .range;
+
+    moved |= step_over (offset, end, range->start, range->end);
+  }
+  if (planner->head_kept)
+    moved |=
+        step_over (offset, end, planner->base, planner->base + WB_HEAD_KEPT);
+  if (planner->resume_kept) {
+    WbRange pages = pages_at (planner->last_resume);
+
+    moved |= step_over (offset, end, pages.start, pages.end);
+  }
+  for (guint i = 0; i < planner->n_targets; i++)
+    moved |= step_over (
+        offset, end, planner->targets[i].start, planner->targets[i].end);
+  return moved;
+}
+
+static gboolean
+batch_is_dirty (const WbPlanner *planner, guint64 offset)
+{
+  guint64 start = round_down (offset, WB_BATCH), end = start + WB_BATCH;
+
+  if (wb_range_set_covered (&planner->waiting, start, end) > 0
+      || wb_range_set_covered (&planner->ready, start, end) > 0)
+    return TRUE;
+  for (guint i = 0; i < planner->flight_n; i++) {
+    const WbRange *range =
+        &planner->flight[(planner->flight_first + i) % WB_FLIGHT_CAPACITY]
+             .range;
+
+    if (range->start < end && range->end > start)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* The next range that may leave the cache. An edge that shares a batch, and so
+ * perhaps a folio, with dirty bytes is drawn in: DONTNEED would start the
+ * folio's write-out, and nobody would count it. */
+static gboolean
+next_drop (WbPlanner *planner, WbRange *range)
+{
+  while (planner->drops.n > 0) {
+    guint64 start = planner->drops.ranges[0].start, from = start;
+    guint64 limit = planner->drops.ranges[0].end, end;
+
+    do
+      end = limit;
+    while (from < limit && step_over_blockers (planner, &from, &end));
+    end = MIN (end, limit);
+    wb_range_set_remove (&planner->drops, start, MAX (from, end));
+    if (from < end && from % WB_BATCH != 0 && batch_is_dirty (planner, from))
+      from = round_up (from, WB_BATCH);
+    if (from < end && end % WB_BATCH != 0 && batch_is_dirty (planner, end))
+      end = round_down (end, WB_BATCH);
+    if (from < end) {
+      range->start = from;
+      range->end = end;
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* --- choosing the next step ---------------------------------------------- */
+
+/* The oldest chunk with bytes left to start. */
+static WbChunk *
+chunk_to_start (WbPlanner *planner)
+{
+  for (guint i = 0; i < planner->chunk_n; i++)
+    if (chunk_at (planner, i)->to_start > 0)
+      return chunk_at (planner, i);
+  return NULL;
+}
+
+static WbChunk *
+chunk_numbered (WbPlanner *planner, guint64 number)
+{
+  for (guint i = 0; i < planner->chunk_n; i++)
+    if (chunk_at (planner, i)->number == number)
+      return chunk_at (planner, i);
+  return NULL;
+}
+
+static gboolean
+next_start (WbPlanner *planner, WbStep *step)
+{
+  const WbRange *ready;
+  WbChunk *chunk;
+  WbPiece *piece;
+  guint64 length;
+
+  if (planner->ready.n == 0 || planner->flight_n == WB_FLIGHT_CAPACITY
+      || planner->flight_bytes > WB_START_STEP)
+    return FALSE;
+
+  ready = wb_range_set_first_beyond (&planner->ready, planner->start_hand);
+  if (ready == NULL)
+    ready = &planner->ready.ranges[0];
+  chunk = chunk_to_start (planner);
+  length = MIN (ready->end - ready->start, WB_START_STEP);
+  if (chunk != NULL)
+    length = MIN (length, chunk->to_start);
+
+  step->kind = WB_STEP_START;
+  step->range.start = ready->start;
+  step->range.end = ready->start + length;
+  step->chunk = chunk != NULL ? chunk->number : 0;
+  step->first_of_chunk = step->last_of_chunk = FALSE;
+  if (chunk != NULL) {
+    chunk->to_start -= length;
+    step->first_of_chunk = !chunk->begun;
+    step->chunk_span = chunk->span;
+    if (!chunk->begun)
+      planner->chunks_started++;
+    chunk->begun = TRUE;
+  }
+
+  wb_range_set_remove (&planner->ready, step->range.start, step->range.end);
+  piece = &planner->flight[(planner->flight_first + planner->flight_n)
+      % WB_FLIGHT_CAPACITY];
+  piece->range = step->range;
+  piece->origin = step->range.start;
+  piece->chunk = step->chunk;
+  planner->flight_n++;
+  planner->flight_bytes += length;
+  planner->start_hand = step->range.end;
+  planner->started = MAX (planner->started, step->range.end);
+  return TRUE;
+}
+
+static gboolean
+next_retire (WbPlanner *planner, WbStep *step)
+{
+  const WbPiece *piece = &planner->flight[planner->flight_first];
+  const WbChunk *chunk;
+
+  if (planner->flight_n == 0)
+    return FALSE;
+  step->kind = WB_STEP_RETIRE;
+  step->range.start = piece->range.start;
+  step->range.end = MIN (piece->range.end,
+      round_down (piece->range.start, WB_RETIRE_STEP) + WB_RETIRE_STEP);
+  step->chunk = piece->chunk;
+  step->first_of_chunk = step->last_of_chunk = FALSE;
+  chunk = chunk_numbered (planner, piece->chunk);
+  if (chunk != NULL) {
+    step->chunk_span = chunk->span;
+    step->last_of_chunk =
+        chunk->to_retire == step->range.end - step->range.start;
+  }
+  return TRUE;
+}
+
+gboolean
+wb_planner_next (WbPlanner *planner, WbStep *step)
+{
+  memset (step, 0, sizeof *step);
+  if (next_start (planner, step))
+    return TRUE;
+  if (next_drop (planner, &step->range)) {
+    step->kind = WB_STEP_DROP;
+    return TRUE;
+  }
+  return next_retire (planner, step);
+}
+
+static void
+finish_chunk_bytes (WbPlanner *planner, guint64 number, guint64 bytes)
+{
+  WbChunk *chunk = chunk_numbered (planner, number);
+
+  if (chunk == NULL)
+    return;
+  chunk->to_retire = less (chunk->to_retire, bytes);
+  if (chunk->to_retire == 0)
+    planner->chunks_retired++;
+  while (planner->chunk_n > 0 && chunk_at (planner, 0)->to_retire == 0) {
+    planner->chunk_first = (planner->chunk_first + 1) % WB_CHUNK_CAPACITY;
+    planner->chunk_n--;
+  }
+}
+
+guint64
+wb_planner_done (WbPlanner *planner, const WbStep *step)
+{
+  WbPiece *piece = &planner->flight[planner->flight_first];
+  guint64 length = step->range.end - step->range.start;
+
+  if (step->kind != WB_STEP_RETIRE || planner->flight_n == 0)
+    return 0;
+
+  piece->range.start = step->range.end;
+  planner->flight_bytes -= length;
+  finish_chunk_bytes (planner, step->chunk, length);
+  if (piece->range.start >= piece->range.end) {
+    /* To the end of the batch: an earlier drop may have drawn in its edge. */
+    add_drop (planner, less (piece->origin, WB_DROP_OVERLAP),
+        round_up (step->range.end, WB_BATCH));
+    planner->flight_first = (planner->flight_first + 1) % WB_FLIGHT_CAPACITY;
+    planner->flight_n--;
+  }
+  return length;
+}
+
+/* --- life ---------------------------------------------------------------- */
+
+void
+wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop)
+{
+  memset (planner, 0, sizeof *planner);
+  planner->window = G_MAXUINT64;
+  planner->chunk_size = DEFAULT_CHUNK;
+  planner->drop = drop;
+  planner->base = planner->high_water = planner->write_position = base;
+  planner->started = planner->cut = planner->last_resume = base;
+  planner->start_hand = base;
+  planner->head_kept = TRUE;
+}
+
+void
+wb_planner_set_bounds (WbPlanner *planner, guint64 window, guint64 chunk_size)
+{
+  planner->window = MAX (window, 2 * WB_BATCH);
+  planner->chunk_size =
+      CLAMP (chunk_size, WB_BATCH, MAX (planner->window / 2, WB_BATCH));
+}
+
+static void
+forget_ranges (WbPlanner *planner)
+{
+  wb_range_set_clear (&planner->waiting);
+  wb_range_set_clear (&planner->ready);
+  wb_range_set_clear (&planner->drops);
+  planner->flight_n = 0;
+  planner->flight_bytes = 0;
+  planner->chunks_retired = planner->chunks_started;
+  planner->chunk_n = 0;
+}
+
+void
+wb_planner_set_passive (WbPlanner *planner)
+{
+  forget_ranges (planner);
+  planner->passive = TRUE;
+  planner->drop = FALSE;
+}
+
+void
+wb_planner_settle (WbPlanner *planner)
+{
+  WbRange head = { planner->base, planner->base + WB_HEAD_KEPT };
+  WbRange resume = pages_at (planner->last_resume);
+
+  if (planner->head_kept)
+    release_kept (planner, &head);
+  if (planner->resume_kept)
+    release_kept (planner, &resume);
+  release_targets (planner);
+  planner->head_kept = planner->resume_kept = FALSE;
+  add_drop (planner, less (planner->high_water, WB_DROP_OVERLAP),
+      round_up (planner->high_water, WB_BATCH));
+}
+
+void
+wb_planner_restart (WbPlanner *planner, gboolean truncated)
+{
+  guint64 base = planner->base;
+
+  if (truncated) {
+    forget_ranges (planner);
+  } else {
+    cut_at (planner, planner->high_water);
+  }
+  planner->high_water = planner->write_position = base;
+  planner->started = planner->cut = planner->last_resume = base;
+  planner->start_hand = base;
+  planner->n_targets = 0;
+  planner->resume_kept = FALSE;
+  planner->head_kept = TRUE;
+}

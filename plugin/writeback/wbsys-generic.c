@@ -1,0 +1,224 @@
+/* wbfilesink: system calls on any POSIX system, and on Windows
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Write-out control is a no-op here: the system's own policy decides when the
+ * cache is written, and everything else works. macOS and Windows use this; on
+ * Linux -Dplatform=generic builds it, so that it is tested.
+ */
+#include "wbsys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <stdlib.h>
+
+#ifdef G_OS_WIN32
+#include <io.h>
+#define close_fd _close
+#define seek_fd _lseeki64
+#define fsync _commit
+#define ftruncate(fd, size) _chsize_s ((fd), (size))
+#define O_CLOEXEC _O_NOINHERIT
+#else
+#include <poll.h>
+#include <unistd.h>
+#define close_fd close
+#define seek_fd lseek
+#endif
+
+static int
+not_here (void)
+{
+  errno = ENOSYS;
+  return -1;
+}
+
+static int
+generic_open (const char *path, int flags, unsigned mode)
+{
+#ifdef G_OS_WIN32
+  flags |= _O_BINARY;
+#endif
+  return g_open (path, flags, mode);
+}
+
+static int
+generic_close (int fd)
+{
+  return close_fd (fd);
+}
+
+static char *
+generic_real_parent (const char *path)
+{
+#ifdef G_OS_WIN32
+  return g_path_get_dirname (path);
+#else
+  char *real = realpath (path, NULL);
+  char *parent;
+
+  if (real == NULL)
+    return NULL;
+  parent = g_path_get_dirname (real);
+  free (real);
+  return parent;
+#endif
+}
+
+static const char *
+generic_file_system (int fd, char buffer[32])
+{
+  return "unknown";
+}
+
+static int
+generic_seekable (int fd)
+{
+  return seek_fd (fd, 0, SEEK_CUR) < 0 ? -1 : 0;
+}
+
+static gint64
+generic_size (int fd)
+{
+  return seek_fd (fd, 0, SEEK_END);
+}
+
+static gssize
+write_one (int fd, const struct iovec *vector, gint64 offset)
+{
+#ifdef G_OS_WIN32
+  /* One thread writes a file, so its position is ours alone. */
+  if (offset >= 0 && seek_fd (fd, offset, SEEK_SET) < 0)
+    return -1;
+  return _write (
+      fd, vector->iov_base, (unsigned) MIN (vector->iov_len, G_MAXINT));
+#else
+  if (offset >= 0)
+    return pwrite (fd, vector->iov_base, vector->iov_len, offset);
+  return write (fd, vector->iov_base, vector->iov_len);
+#endif
+}
+
+/* One vector after the other: pwritev is not POSIX. An error after the first
+ * vector is a short write; the next call will meet it again. */
+static gssize
+generic_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+{
+  gssize written = 0;
+
+  for (int i = 0; i < n; i++) {
+    gssize result =
+        write_one (fd, &vectors[i], offset < 0 ? -1 : offset + written);
+
+    if (result < 0)
+      return written > 0 ? written : -1;
+    written += result;
+    if ((gsize) result < vectors[i].iov_len)
+      break;
+  }
+  return written;
+}
+
+static int
+generic_set_nonblocking (int fd)
+{
+#ifdef G_OS_WIN32
+  return not_here ();
+#else
+  int flags = fcntl (fd, F_GETFL);
+
+  return flags < 0 ? -1 : fcntl (fd, F_SETFL, flags | O_NONBLOCK);
+#endif
+}
+
+static int
+generic_wait_writable (int fd, int wake_fd)
+{
+#ifdef G_OS_WIN32
+  return 0;
+#else
+  struct pollfd fds[2] = { { .fd = fd, .events = POLLOUT },
+    { .fd = wake_fd, .events = POLLIN } };
+
+  return poll (fds, wake_fd >= 0 ? 2 : 1, -1) < 0 ? -1 : 0;
+#endif
+}
+
+static int
+generic_truncate (int fd, gint64 size)
+{
+  return ftruncate (fd, size);
+}
+
+static int
+generic_sync (int fd)
+{
+#ifdef F_FULLFSYNC
+  /* On macOS fsync leaves the data in the device's cache. */
+  if (fcntl (fd, F_FULLFSYNC) == 0)
+    return 0;
+#endif
+  return fsync (fd);
+}
+
+static int
+generic_sync_directory (const char *path)
+{
+#ifdef G_OS_WIN32
+  errno = EINVAL;
+  return -1;
+#else
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  int result, saved;
+
+  if (fd < 0)
+    return -1;
+  result = fsync (fd);
+  saved = errno;
+  close (fd);
+  errno = saved;
+  return result;
+#endif
+}
+
+static int
+generic_writeout_probe (int fd)
+{
+  return not_here ();
+}
+
+static int
+generic_writeout (int fd, gint64 offset, gint64 length)
+{
+  return not_here ();
+}
+
+const WbSys *
+wb_sys_default (void)
+{
+  static const WbSys table = {
+    .name = "generic",
+    .open = generic_open,
+    .close = generic_close,
+    .stat = stat,
+    .fstat = fstat,
+    .real_parent = generic_real_parent,
+    .file_system = generic_file_system,
+    .seekable = generic_seekable,
+    .size = generic_size,
+    .write = generic_write,
+    .set_nonblocking = generic_set_nonblocking,
+    .wait_writable = generic_wait_writable,
+    .truncate = generic_truncate,
+    .sync = generic_sync,
+    .sync_data = generic_sync,
+    .sync_directory = generic_sync_directory,
+    .writeout_probe = generic_writeout_probe,
+    .writeout_start = generic_writeout,
+    .writeout_wait = generic_writeout,
+    .drop = generic_writeout,
+  };
+
+  return &table;
+}

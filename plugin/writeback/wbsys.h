@@ -1,0 +1,77 @@
+/* wbfilesink: the table of system calls
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Every system call that storage can block or fail goes through this table, so
+ * that a test can fail or hang the Nth one, and so that a platform without
+ * write-out control is a second table and not a second writer. The calls have
+ * the meaning, the results and the errno of the ones they are named for; what
+ * a platform lacks answers -1 with ENOSYS, which the writer takes as the
+ * refusal of a hint.
+ *
+ * All of them are called on a file's own threads only, without a lock.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#ifdef G_OS_WIN32
+struct iovec
+{
+  void *iov_base;
+  size_t iov_len;
+};
+#else
+#include <sys/uio.h>
+#endif
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  const char *name;
+
+  int (*open) (const char *path, int flags, unsigned mode);
+  int (*close) (int fd);
+  int (*stat) (const char *path, struct stat *status);
+  int (*fstat) (int fd, struct stat *status);
+  /* The directory that really holds the file, behind every link: absolute, to
+   * be freed with g_free(); NULL with errno. */
+  char *(*real_parent) (const char *path);
+  /* What kind of file system holds the file ("ext4", "nfs", "0x1234"), in
+   * static or `buffer` memory. */
+  const char *(*file_system) (int fd, char buffer[32]);
+  /* 0 if the file has positions, -1 with ESPIPE if it is a stream. */
+  int (*seekable) (int fd);
+  /* The size of a file or block device, or -1. */
+  gint64 (*size) (int fd);
+
+  /* offset -1: at the stream's own position (targets without positions) */
+  gssize (*write) (int fd, const struct iovec *vectors, int n, gint64 offset);
+  int (*set_nonblocking) (int fd);
+  /* Until `fd` takes data, or `wake_fd` (-1: none) has some. 0 or -1. */
+  int (*wait_writable) (int fd, int wake_fd);
+  int (*truncate) (int fd, gint64 size);
+  int (*sync) (int fd);
+  int (*sync_data) (int fd);
+  /* fsync of a directory, opened and closed here. */
+  int (*sync_directory) (const char *path);
+
+  /* sync_file_range(2) with flags 0: 0 if write-out can be controlled. */
+  int (*writeout_probe) (int fd);
+  /* Begins the write-out of a range; may block on a full request queue. */
+  int (*writeout_start) (int fd, gint64 offset, gint64 length);
+  /* Returns when every byte of the range that was dirty before the call has
+   * been written. Consumes the kernel's pending write-back error of this open
+   * file: whoever calls it answers for the result. */
+  int (*writeout_wait) (int fd, gint64 offset, gint64 length);
+  /* Lets the clean whole pages of a range leave the cache. */
+  int (*drop) (int fd, gint64 offset, gint64 length);
+} WbSys;
+
+/* The table of this build's platform. */
+const WbSys *wb_sys_default (void);
+
+G_END_DECLS
