@@ -8,6 +8,7 @@
  */
 #include "wbfile.h"
 
+#include "wbdevice.h"
 #include "wbmeter.h"
 #include "wbplanner.h"
 #include "wbqueue.h"
@@ -122,6 +123,8 @@ struct _WbFile
   WbSyncResult sync_done_result;
   guint64 accepted_at_finish;
 
+  WbDevice *shared; /* the disk, with the others' files */
+  gboolean active;  /* has dirty bytes on it */
   WbPlanner planner;
   gboolean control; /* write-out is ours to control */
   gboolean drop_refused;
@@ -204,6 +207,9 @@ wb_file_unref (WbFile *file)
   wb_queue_clear (&file->queue, file->garbage);
   wb_owners_release (file->garbage);
   g_array_free (file->garbage, TRUE);
+  if (file->active)
+    wb_device_leave (file->shared);
+  g_clear_pointer (&file->shared, wb_device_put);
   if (file->listener.release != NULL)
     file->listener.release (file->listener.data);
   pthread_mutex_destroy (&file->lock);
@@ -398,6 +404,8 @@ update_bounds (WbFile *file)
     window = MIN (window,
         wb_meter_allowance (
             &file->drain_meter, bounds->max_dirty_time_us, WINDOW_START));
+  if (file->shared != NULL)
+    window = MIN (window, wb_device_share (file->shared));
   wb_planner_set_bounds (
       &file->planner, MAX (window, floor), bounds->chunk_size);
 }
@@ -430,6 +438,21 @@ dirty_bytes (WbFile *file)
   return wb_planner_dirty (&file->planner);
 }
 
+/* Takes and gives back this file's share of its disk. */
+static void
+update_share (WbFile *file)
+{
+  gboolean active = !file->abandoned && dirty_bytes (file) > 0;
+
+  if (file->shared == NULL || active == file->active)
+    return;
+  file->active = active;
+  if (active)
+    wb_device_enter (file->shared);
+  else
+    wb_device_leave (file->shared);
+}
+
 /* Ends the degraded state once the dirty bytes are back inside the window. */
 static void
 check_recovered (WbFile *file)
@@ -457,6 +480,7 @@ give_up_control (WbFile *file, const char *call, int code)
 {
   file->control = FALSE;
   wb_planner_set_passive (&file->planner);
+  update_share (file);
   g_strlcpy (
       file->stats.mechanism, "none (refused)", sizeof file->stats.mechanism);
   file_unlock (file);
@@ -512,6 +536,7 @@ retire_done (
 
   wb_meter_note (&file->drain_meter, cleaned, now - file->drain_mark_us);
   file->drain_mark_us = file->last_retire_us = now;
+  update_share (file);
   update_bounds (file);
   check_recovered (file);
   pthread_cond_signal (&file->io_cond);
@@ -543,7 +568,7 @@ step_refused (WbFile *file, const WbStep *step, int code)
   if (file->drop_refused)
     return;
   file->drop_refused = TRUE;
-  file->planner.drop = FALSE;
+  wb_planner_stop_dropping (&file->planner);
   file_unlock (file);
   say (file, WB_LOG_INFO, "%s refused (%s): the file stays in the cache",
       names[step->kind], g_strerror (code));
@@ -750,10 +775,12 @@ io_opened (WbFile *file)
 {
   wb_planner_init (
       &file->planner, file->base, file->writeback == WB_WRITEBACK_DROP);
-  update_bounds (file);
-  file->push_offset = file->base;
   if (!file->control)
     wb_planner_set_passive (&file->planner);
+  else
+    file->shared = wb_device_get (file->device);
+  update_bounds (file);
+  file->push_offset = file->base;
   if (file->control) {
     file->users++;
     wb_file_ref (file);
@@ -912,6 +939,7 @@ account_write (WbFile *file, guint64 offset, gsize bytes)
   file->stats.bytes_written += bytes;
   file->stream_offset += bytes;
   wb_planner_wrote (&file->planner, offset, bytes);
+  update_share (file);
   file->stats.peak_dirty_bytes =
       MAX (file->stats.peak_dirty_bytes, wb_planner_dirty (&file->planner));
   if (file->planner.ready.n > 0)
@@ -969,6 +997,8 @@ io_write (WbFile *file)
   gboolean stale;
 
   wb_queue_take (&file->queue, &file->run, batch_limit (file));
+  if (file->shared != NULL)
+    update_bounds (file);
   if (wait_for_window (file, generation))
     done = write_run (file, generation);
 
@@ -1143,6 +1173,7 @@ io_restart (WbFile *file)
     file->final_high_water =
         MAX (file->final_high_water, file->planner.high_water);
   wb_planner_restart (&file->planner, truncate && code == 0);
+  update_share (file);
   wake_retirer (file);
   wake_callers (file);
 }
@@ -1317,6 +1348,7 @@ abandon (WbFile *file)
   GArray *owners = g_array_new (FALSE, FALSE, sizeof (WbOwner));
 
   file->abandoned = TRUE;
+  update_share (file);
   registry_add (file);
   wb_queue_clear (&file->queue, owners);
   file->queued = 0;

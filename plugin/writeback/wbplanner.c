@@ -599,6 +599,13 @@ forget_ranges (WbPlanner *planner)
 }
 
 void
+wb_planner_stop_dropping (WbPlanner *planner)
+{
+  planner->drop = FALSE;
+  wb_range_set_clear (&planner->drops);
+}
+
+void
 wb_planner_set_passive (WbPlanner *planner)
 {
   forget_ranges (planner);

@@ -137,6 +137,8 @@ void wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop);
 void wb_planner_set_bounds (
     WbPlanner *planner, guint64 window, guint64 chunk_size);
 
+/* Dropping was refused: everything stays in the cache from now on. */
+void wb_planner_stop_dropping (WbPlanner *planner);
 /* Write-out is not ours to control: from now on nothing is dirty, there are no
  * steps, and only positions and patches are counted. */
 void wb_planner_set_passive (WbPlanner *planner);

@@ -1,0 +1,100 @@
+/* wbfilesink: files that share a disk
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "wbdevice.h"
+
+#include <pthread.h>
+
+struct _WbDevice
+{
+  dev_t number;
+  guint users;
+  guint active;
+  guint64 bound;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static GSList *devices;
+
+static guint64
+configured_bound (void)
+{
+  const gchar *text = g_getenv (WB_DEVICE_DIRTY_ENVIRONMENT);
+  guint64 bound = 0;
+
+  if (text == NULL
+      || !g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT64, &bound, NULL))
+    return WB_DEVICE_DIRTY_BYTES;
+  return bound;
+}
+
+WbDevice *
+wb_device_get (dev_t number)
+{
+  WbDevice *device = NULL;
+
+  pthread_mutex_lock (&lock);
+  for (GSList *link = devices; link != NULL && device == NULL;
+       link = link->next)
+    if (((WbDevice *) link->data)->number == number)
+      device = link->data;
+  if (device == NULL) {
+    device = g_new0 (WbDevice, 1);
+    device->number = number;
+    device->bound = configured_bound ();
+    devices = g_slist_prepend (devices, device);
+  }
+  device->users++;
+  pthread_mutex_unlock (&lock);
+  return device;
+}
+
+void
+wb_device_put (WbDevice *device)
+{
+  pthread_mutex_lock (&lock);
+  if (--device->users == 0) {
+    devices = g_slist_remove (devices, device);
+    g_free (device);
+  }
+  pthread_mutex_unlock (&lock);
+}
+
+void
+wb_device_enter (WbDevice *device)
+{
+  pthread_mutex_lock (&lock);
+  device->active++;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+wb_device_leave (WbDevice *device)
+{
+  pthread_mutex_lock (&lock);
+  device->active--;
+  pthread_mutex_unlock (&lock);
+}
+
+guint64
+wb_device_share (WbDevice *device)
+{
+  guint64 share;
+
+  pthread_mutex_lock (&lock);
+  share = device->bound / MAX (device->active, 1);
+  pthread_mutex_unlock (&lock);
+  return share;
+}
+
+guint
+wb_device_count (void)
+{
+  guint count;
+
+  pthread_mutex_lock (&lock);
+  count = g_slist_length (devices);
+  pthread_mutex_unlock (&lock);
+  return count;
+}

@@ -1,0 +1,42 @@
+/* wbfilesink: files that share a disk
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Sixteen recorders in one process must not keep sixteen windows dirty on one
+ * disk. Each device (st_dev) has one bound, shared evenly among the files that
+ * have dirty bytes on it: a file that is open and idle takes no share. The
+ * share is an upper bound on a file's window beside its own; the planner grants
+ * every file two batches whatever it says, so none starves.
+ *
+ * One object in the process, made with the first file and freed with the last;
+ * no thread. All functions may be called on any thread.
+ */
+#pragma once
+
+#include <glib.h>
+#include <sys/types.h>
+
+G_BEGIN_DECLS
+
+/* Four files with the default window are not held back by it. */
+#define WB_DEVICE_DIRTY_BYTES (G_GUINT64_CONSTANT (256) << 20)
+/* Another bound, in bytes, for every device of the process; read when a
+ * device's first file is opened. */
+#define WB_DEVICE_DIRTY_ENVIRONMENT "WBFILESINK_DEVICE_DIRTY_BYTES"
+
+typedef struct _WbDevice WbDevice;
+
+/* To be given back with wb_device_put(). */
+WbDevice *wb_device_get (dev_t number);
+void wb_device_put (WbDevice *device);
+
+/* One more, or one less, of its files has dirty bytes. */
+void wb_device_enter (WbDevice *device);
+void wb_device_leave (WbDevice *device);
+/* What one file with dirty bytes may keep dirty now, in bytes. */
+guint64 wb_device_share (WbDevice *device);
+
+/* How many devices the process knows of: for tests. */
+guint wb_device_count (void);
+
+G_END_DECLS

@@ -1,0 +1,58 @@
+/* Files that share a disk: the bound is shared evenly among those with dirty
+ * bytes, and the process-wide object goes with the last file.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "wbdevice.h"
+
+static void
+test_shared_evenly (void)
+{
+  WbDevice *device = wb_device_get (1), *again = wb_device_get (1);
+  WbDevice *other = wb_device_get (2);
+
+  g_assert_true (device == again);
+  g_assert_cmpuint (wb_device_count (), ==, 2);
+  g_assert_cmpuint (wb_device_share (device), ==, WB_DEVICE_DIRTY_BYTES);
+  for (int i = 0; i < 16; i++)
+    wb_device_enter (device);
+  g_assert_cmpuint (wb_device_share (device), ==, WB_DEVICE_DIRTY_BYTES / 16);
+  g_assert_cmpuint (wb_device_share (other), ==, WB_DEVICE_DIRTY_BYTES);
+  for (int i = 0; i < 15; i++)
+    wb_device_leave (device);
+  g_assert_cmpuint (wb_device_share (device), ==, WB_DEVICE_DIRTY_BYTES);
+  wb_device_put (device);
+  wb_device_put (again);
+  wb_device_put (other);
+  g_assert_cmpuint (wb_device_count (), ==, 0);
+}
+
+static void
+test_environment (void)
+{
+  static const struct
+  {
+    const char *text;
+    guint64 bound;
+  } cases[] = { { "1000", 1000 }, { "0", WB_DEVICE_DIRTY_BYTES },
+    { "12 MB", WB_DEVICE_DIRTY_BYTES }, { "", WB_DEVICE_DIRTY_BYTES } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    WbDevice *device;
+
+    g_setenv (WB_DEVICE_DIRTY_ENVIRONMENT, cases[i].text, TRUE);
+    device = wb_device_get (1);
+    g_assert_cmpuint (wb_device_share (device), ==, cases[i].bound);
+    wb_device_put (device);
+  }
+  g_unsetenv (WB_DEVICE_DIRTY_ENVIRONMENT);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/device/shared-evenly", test_shared_evenly);
+  g_test_add_func ("/device/environment", test_environment);
+  return g_test_run ();
+}
