@@ -1,0 +1,341 @@
+/* A table of system calls that fails, shortens or hangs the Nth call of a kind.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "faultsys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct
+{
+  guint count;
+  guint fail_first, fail_times;
+  int code;
+  guint hang_nth;
+  guint delay_us;
+} Plan;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static Plan plans[FAULT_CALLS];
+static guint hanging;
+static gboolean released, hit, interrupt_writes;
+static guint interruptions;
+static gsize longest_write;
+static int descriptors;
+
+static const char *const names[FAULT_CALLS] = { "open", "fstat", "write",
+  "start", "wait", "drop", "truncate", "fsync", "fdatasync", "fsync-directory",
+  "close" };
+
+const char *
+fault_name (FaultCall call)
+{
+  return names[call];
+}
+
+void
+fault_reset (void)
+{
+  pthread_mutex_lock (&lock);
+  g_assert_cmpuint (hanging, ==, 0);
+  memset (plans, 0, sizeof plans);
+  released = hit = interrupt_writes = FALSE;
+  interruptions = 0;
+  longest_write = 0;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+fault_fail (FaultCall call, guint nth, guint times, int code)
+{
+  pthread_mutex_lock (&lock);
+  plans[call].fail_first = nth;
+  plans[call].fail_times = times;
+  plans[call].code = code;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+fault_delay (FaultCall call, guint nth, guint us)
+{
+  pthread_mutex_lock (&lock);
+  plans[call].hang_nth = nth;
+  plans[call].delay_us = us;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+fault_hang (FaultCall call, guint nth)
+{
+  fault_delay (call, nth, 0);
+}
+
+void
+fault_shorten_writes (gsize most)
+{
+  pthread_mutex_lock (&lock);
+  longest_write = most;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+fault_interrupt_writes (gboolean interrupt)
+{
+  pthread_mutex_lock (&lock);
+  interrupt_writes = interrupt;
+  pthread_mutex_unlock (&lock);
+}
+
+void
+fault_release (void)
+{
+  pthread_mutex_lock (&lock);
+  released = TRUE;
+  pthread_cond_broadcast (&changed);
+  pthread_mutex_unlock (&lock);
+}
+
+guint
+fault_count (FaultCall call)
+{
+  guint count;
+
+  pthread_mutex_lock (&lock);
+  count = plans[call].count;
+  pthread_mutex_unlock (&lock);
+  return count;
+}
+
+gboolean
+fault_was_hit (void)
+{
+  gboolean was_hit;
+
+  pthread_mutex_lock (&lock);
+  was_hit = hit;
+  pthread_mutex_unlock (&lock);
+  return was_hit;
+}
+
+static struct timespec
+seconds_from_now (guint us)
+{
+  struct timespec when;
+
+  clock_gettime (CLOCK_REALTIME, &when);
+  when.tv_sec += us / 1000000;
+  when.tv_nsec += us % 1000000 * 1000L;
+  if (when.tv_nsec >= 1000000000) {
+    when.tv_sec++;
+    when.tv_nsec -= 1000000000;
+  }
+  return when;
+}
+
+gboolean
+fault_wait_hanging (void)
+{
+  struct timespec deadline = seconds_from_now (10 * 1000000);
+  gboolean hangs;
+
+  pthread_mutex_lock (&lock);
+  while (hanging == 0)
+    if (pthread_cond_timedwait (&changed, &lock, &deadline) != 0)
+      break;
+  hangs = hanging > 0;
+  pthread_mutex_unlock (&lock);
+  return hangs;
+}
+
+int
+fault_open_descriptors (void)
+{
+  int n;
+
+  pthread_mutex_lock (&lock);
+  n = descriptors;
+  pthread_mutex_unlock (&lock);
+  return n;
+}
+
+static void
+hang (Plan *plan)
+{
+  struct timespec deadline = seconds_from_now (plan->delay_us);
+
+  hit = TRUE;
+  hanging++;
+  pthread_cond_broadcast (&changed);
+  while (!released) {
+    if (plan->delay_us == 0)
+      pthread_cond_wait (&changed, &lock);
+    else if (pthread_cond_timedwait (&changed, &lock, &deadline) != 0)
+      break;
+  }
+  hanging--;
+}
+
+/* TRUE: the call fails, errno is set. */
+static gboolean
+meet (FaultCall call)
+{
+  Plan *plan = &plans[call];
+  gboolean fails;
+  int code;
+
+  pthread_mutex_lock (&lock);
+  plan->count++;
+  if (plan->count == plan->hang_nth)
+    hang (plan);
+  fails = plan->fail_first != 0 && plan->count >= plan->fail_first
+      && plan->count - plan->fail_first < plan->fail_times;
+  hit |= fails;
+  code = plan->code;
+  pthread_mutex_unlock (&lock);
+  if (fails)
+    errno = code;
+  return fails;
+}
+
+static int
+fault_open (const char *path, int flags, unsigned mode)
+{
+  int fd = meet (FAULT_OPEN) ? -1 : wb_sys_default ()->open (path, flags, mode);
+
+  if (fd >= 0) {
+    pthread_mutex_lock (&lock);
+    descriptors++;
+    pthread_mutex_unlock (&lock);
+  }
+  return fd;
+}
+
+static int
+fault_close (int fd)
+{
+  gboolean fails = meet (FAULT_CLOSE);
+  int code = errno, result;
+
+  /* As in the kernel, the number is gone whatever close says. */
+  result = wb_sys_default ()->close (fd);
+  pthread_mutex_lock (&lock);
+  descriptors--;
+  pthread_mutex_unlock (&lock);
+  if (!fails)
+    return result;
+  errno = code;
+  return -1;
+}
+
+static int
+fault_fstat (int fd, struct stat *status)
+{
+  return meet (FAULT_FSTAT) ? -1 : wb_sys_default ()->fstat (fd, status);
+}
+
+static gboolean
+interrupted (void)
+{
+  static const int codes[] = { EINTR, EAGAIN, 0 };
+  int code = 0;
+
+  pthread_mutex_lock (&lock);
+  if (interrupt_writes)
+    code = codes[interruptions++ % G_N_ELEMENTS (codes)];
+  pthread_mutex_unlock (&lock);
+  errno = code;
+  return code != 0;
+}
+
+static gssize
+fault_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+{
+  struct iovec first = vectors[0];
+  gsize most;
+
+  if (interrupted () || meet (FAULT_WRITE))
+    return -1;
+  pthread_mutex_lock (&lock);
+  most = longest_write;
+  pthread_mutex_unlock (&lock);
+  if (most == 0)
+    return wb_sys_default ()->write (fd, vectors, n, offset);
+  first.iov_len = MIN (first.iov_len, most);
+  return wb_sys_default ()->write (fd, &first, 1, offset);
+}
+
+static int
+fault_truncate (int fd, gint64 size)
+{
+  return meet (FAULT_TRUNCATE) ? -1 : wb_sys_default ()->truncate (fd, size);
+}
+
+static int
+fault_sync (int fd)
+{
+  return meet (FAULT_SYNC) ? -1 : wb_sys_default ()->sync (fd);
+}
+
+static int
+fault_sync_data (int fd)
+{
+  return meet (FAULT_SYNC_DATA) ? -1 : wb_sys_default ()->sync_data (fd);
+}
+
+static int
+fault_sync_directory (const char *path)
+{
+  return meet (FAULT_SYNC_DIRECTORY) ? -1
+                                     : wb_sys_default ()->sync_directory (path);
+}
+
+static int
+fault_start (int fd, gint64 offset, gint64 length)
+{
+  return meet (FAULT_START)
+      ? -1
+      : wb_sys_default ()->writeout_start (fd, offset, length);
+}
+
+static int
+fault_wait (int fd, gint64 offset, gint64 length)
+{
+  return meet (FAULT_WAIT)
+      ? -1
+      : wb_sys_default ()->writeout_wait (fd, offset, length);
+}
+
+static int
+fault_drop (int fd, gint64 offset, gint64 length)
+{
+  return meet (FAULT_DROP) ? -1 : wb_sys_default ()->drop (fd, offset, length);
+}
+
+const WbSys *
+fault_sys (void)
+{
+  static WbSys table;
+  static gsize once = 0;
+
+  if (g_once_init_enter (&once)) {
+    table = *wb_sys_default ();
+    table.name = "faults";
+    table.open = fault_open;
+    table.close = fault_close;
+    table.fstat = fault_fstat;
+    table.write = fault_write;
+    table.truncate = fault_truncate;
+    table.sync = fault_sync;
+    table.sync_data = fault_sync_data;
+    table.sync_directory = fault_sync_directory;
+    table.writeout_start = fault_start;
+    table.writeout_wait = fault_wait;
+    table.drop = fault_drop;
+    g_once_init_leave (&once, 1);
+  }
+  return &table;
+}

@@ -1,0 +1,630 @@
+/* One output file whose system calls fail, shorten or hang: an error that lost
+ * data is always heard, a refused hint changes nothing, a hang is bounded, and
+ * what is left behind does no harm and leaves nothing.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+#include "faultsys.h"
+#include "wbfile.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB (G_GUINT64_CONSTANT (1) << 20)
+#define PIECE (64 * 1024)
+#define TOTAL (6 * MIB)
+#define PATCH_EVERY (MIB / 2)
+/* Where a timeout is what is tested. */
+#define TIMEOUT_US (300 * 1000)
+/* Only to tell a hang from a busy machine. */
+#define GENEROUS_US (20 * G_USEC_PER_SEC)
+
+typedef struct
+{
+  gchar *directory;
+  gchar *path;
+  guint8 *expected;
+  guint held, released;
+} Fixture;
+
+/* How a run of the whole went. */
+typedef struct
+{
+  WbStatus open, push, sync, close;
+  WbSyncResult result;
+  WbError error;
+  WbStats stats;
+  WbStall stall;
+} Outcome;
+
+/* The writer's own threads in this process; 0 where the system does not say. */
+static guint
+count_threads (void)
+{
+  GDir *tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  const gchar *task;
+  guint n = 0;
+
+  while (tasks != NULL && (task = g_dir_read_name (tasks)) != NULL) {
+    g_autofree gchar *path =
+        g_build_filename ("/proc/self/task", task, "comm", NULL);
+    g_autofree gchar *name = NULL;
+
+    if (g_file_get_contents (path, &name, NULL, NULL))
+      n += g_str_has_prefix (name, "wbfile");
+  }
+  g_clear_pointer (&tasks, g_dir_close);
+  return n;
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  f->directory = g_dir_make_tmp ("wb-faults-XXXXXX", NULL);
+  f->path = g_build_filename (f->directory, "file", NULL);
+  f->expected = g_malloc0 (TOTAL);
+  fault_reset ();
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  g_unlink (f->path);
+  g_rmdir (f->directory);
+  g_free (f->path);
+  g_free (f->directory);
+  g_free (f->expected);
+}
+
+static void
+count_release (gpointer data)
+{
+  Fixture *f = data;
+
+  g_atomic_int_inc ((gint *) &f->released);
+}
+
+static void
+configure (Fixture *f, WbFileConfig *config)
+{
+  memset (config, 0, sizeof *config);
+  config->location = f->path;
+  config->wake_bytes = PIECE;
+  config->bounds.chunk_size = MIB;
+  config->bounds.max_dirty_bytes = 2 * MIB;
+  config->bounds.max_queued_bytes = MIB;
+  config->bounds.sync_timeout_us = GENEROUS_US;
+  config->bounds.writeback_timeout_us = 10 * G_USEC_PER_SEC;
+  config->sys = fault_sys ();
+}
+
+static WbStatus
+push_piece (Fixture *f, WbFile *file, guint64 at, gsize size, WbStall *stall)
+{
+  WbStatus status = wb_file_begin (file, size, stall);
+
+  if (status != WB_OK)
+    return status;
+  if (size > WB_COPY_MAX) {
+    f->held++;
+    wb_file_hold (file, f->expected + at, size, f, count_release);
+  } else {
+    wb_file_copy (file, f->expected + at, size);
+  }
+  wb_file_end_buffer (file);
+  wb_file_end (file);
+  return WB_OK;
+}
+
+/* Pieces, and a patch of 8 bytes behind every few of them. */
+static WbStatus
+push_all (Fixture *f, WbFile *file, WbStall *stall)
+{
+  WbStatus status = WB_OK;
+  guint64 from;
+
+  for (guint64 at = 0; at < TOTAL && status == WB_OK; at += PIECE) {
+    memset (f->expected + at, (int) (at / PIECE + 1), PIECE);
+    status = push_piece (f, file, at, PIECE, stall);
+    if (status == WB_OK && (at + PIECE) % PATCH_EVERY == 0) {
+      guint64 target = at + PIECE - PATCH_EVERY + 16;
+
+      /* A large piece is held, not copied: it must not change until it is
+       * written, so the patch comes from elsewhere in the pattern. */
+      g_assert_true (wb_file_seek (file, target, &from));
+      status = wb_file_begin (file, 8, stall);
+      if (status == WB_OK) {
+        wb_file_copy (file, "patched!", 8);
+        wb_file_end (file);
+      }
+      g_assert_true (wb_file_seek (file, at + PIECE, &from));
+    }
+  }
+  return status;
+}
+
+static void
+expect_patches (Fixture *f)
+{
+  for (guint64 at = PATCH_EVERY; at <= TOTAL; at += PATCH_EVERY)
+    memcpy (f->expected + at - PATCH_EVERY + 16, "patched!", 8);
+}
+
+static Outcome
+run (Fixture *f, const WbFileConfig *config)
+{
+  Outcome o = { 0 };
+  WbFile *file;
+  gint64 start = g_get_monotonic_time ();
+
+  f->held = f->released = 0;
+  file = wb_file_open (config, &o.error, &o.stall);
+  if (file == NULL) {
+    o.open = o.stall.call != NULL ? WB_TIMEOUT : WB_FAILED;
+    return o;
+  }
+  o.push = push_all (f, file, &o.stall);
+  if (o.push != WB_TIMEOUT)
+    o.sync = wb_file_wait_sync (file,
+        wb_file_request_sync (file, WB_SYNC_FULL, TRUE), &o.result, &o.stall);
+  o.close = wb_file_close (file, &o.stats, &o.stall);
+  o.error = o.stats.error;
+  g_assert_cmpint (g_get_monotonic_time () - start, <, GENEROUS_US);
+  return o;
+}
+
+static void
+assert_content (Fixture *f)
+{
+  g_autofree gchar *content = NULL;
+  gsize length;
+
+  expect_patches (f);
+  g_assert_true (g_file_get_contents (f->path, &content, &length, NULL));
+  g_assert_cmpuint (length, ==, TOTAL);
+  g_assert_cmpint (memcmp (content, f->expected, TOTAL), ==, 0);
+}
+
+/* Threads that were left behind have gone, and took everything with them. */
+static void
+assert_nothing_left (Fixture *f)
+{
+  gint64 deadline = g_get_monotonic_time () + GENEROUS_US;
+
+  while (fault_open_descriptors () > 0 || count_threads () > 0
+      || g_atomic_int_get ((gint *) &f->released) < (gint) f->held) {
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+    g_usleep (1000);
+  }
+  g_assert_cmpuint (g_atomic_int_get ((gint *) &f->released), ==, f->held);
+}
+
+static gboolean
+is_hint (FaultCall call)
+{
+  return call == FAULT_DROP;
+}
+
+static void
+test_clean_run (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  Outcome o;
+
+  configure (f, &config);
+  o = run (f, &config);
+  g_assert_cmpint (o.open, ==, WB_OK);
+  g_assert_cmpint (o.push, ==, WB_OK);
+  g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (o.close, ==, WB_OK);
+  g_assert_cmpuint (o.stats.dirty_bytes, ==, 0);
+  g_assert_cmpuint (o.stats.durable_bytes, ==, TOTAL);
+  g_assert_cmpuint (o.stats.back_patches, ==, TOTAL / PATCH_EVERY);
+  assert_content (f);
+  assert_nothing_left (f);
+}
+
+/* Every call in turn fails once; from the first to the last of its kind. */
+static void
+test_every_error_is_heard (Fixture *f, gconstpointer data)
+{
+  static const int codes[] = { EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EACCES };
+  guint cases = 0;
+
+  for (int call = 0; call < FAULT_CALLS; call++) {
+    for (guint c = 0; c < G_N_ELEMENTS (codes); c++) {
+      for (guint nth = 1;; nth++) {
+        WbFileConfig config;
+        Outcome o;
+
+        fault_reset ();
+        fault_fail (call, nth, 1, codes[c]);
+        configure (f, &config);
+        o = run (f, &config);
+        if (!fault_was_hit ())
+          break;
+        cases++;
+        g_test_message (
+            "%s number %u: %s", fault_name (call), nth, g_strerror (codes[c]));
+        if (is_hint (call)
+            || (call == FAULT_SYNC_DIRECTORY
+                && (codes[c] == EACCES || codes[c] == EROFS))) {
+          g_assert_cmpint (o.error.kind, ==, WB_ERROR_NONE);
+          assert_content (f);
+        } else {
+          g_assert_true (o.open == WB_FAILED || o.result == WB_RESULT_FAILED
+              || o.close == WB_FAILED);
+          g_assert_cmpint (o.error.code, ==, codes[c]);
+          g_assert_cmpint (o.error.kind, !=, WB_ERROR_NONE);
+          if ((codes[c] == ENOSPC || codes[c] == EDQUOT) && o.open == WB_OK)
+            g_assert_cmpint (o.error.kind, ==, WB_ERROR_NO_SPACE);
+        }
+        assert_nothing_left (f);
+      }
+    }
+  }
+  g_test_message ("%u cases", cases);
+  g_assert_cmpuint (cases, >, 100);
+}
+
+static void
+test_refused_hints_change_nothing (Fixture *f, gconstpointer data)
+{
+  static const FaultCall hints[] = { FAULT_START, FAULT_WAIT, FAULT_DROP };
+  static const int codes[] = { ENOSYS, EINVAL, ESPIPE, EOPNOTSUPP };
+
+  for (guint h = 0; h < G_N_ELEMENTS (hints); h++) {
+    for (guint c = 0; c < G_N_ELEMENTS (codes); c++) {
+      WbFileConfig config;
+      Outcome o;
+
+      fault_reset ();
+      fault_fail (hints[h], 2, G_MAXUINT, codes[c]);
+      configure (f, &config);
+      o = run (f, &config);
+      g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+      g_assert_cmpint (o.error.kind, ==, WB_ERROR_NONE);
+      /* Found out once, and not asked again. */
+      g_assert_cmpuint (fault_count (hints[h]), <=, 2);
+      assert_content (f);
+    }
+  }
+}
+
+static void
+test_short_and_interrupted_writes (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  Outcome o;
+
+  fault_shorten_writes (1000);
+  fault_interrupt_writes (TRUE);
+  configure (f, &config);
+  o = run (f, &config);
+  g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+  assert_content (f);
+}
+
+static void
+test_interrupted_calls_go_on (Fixture *f, gconstpointer data)
+{
+  static const FaultCall calls[] = { FAULT_OPEN, FAULT_WRITE, FAULT_START,
+    FAULT_WAIT, FAULT_SYNC, FAULT_SYNC_DIRECTORY };
+
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
+    WbFileConfig config;
+    Outcome o;
+
+    fault_reset ();
+    fault_fail (calls[i], 1, 3, EINTR);
+    configure (f, &config);
+    o = run (f, &config);
+    g_assert_true (o.open == WB_OK);
+    g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+    assert_content (f);
+  }
+}
+
+static void
+test_transient_eacces (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  Outcome o;
+
+  fault_fail (FAULT_WRITE, 3, 4, EACCES);
+  configure (f, &config);
+  config.transient_timeout_us = 10 * G_USEC_PER_SEC;
+  o = run (f, &config);
+  g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+  assert_content (f);
+
+  fault_reset ();
+  fault_fail (FAULT_WRITE, 3, G_MAXUINT, EACCES);
+  config.transient_timeout_us = 50 * 1000;
+  o = run (f, &config);
+  g_assert_cmpint (o.result, ==, WB_RESULT_FAILED);
+  g_assert_cmpint (o.error.code, ==, EACCES);
+}
+
+static void
+test_failed_fsync_is_final (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbFileConfig config;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  fault_fail (FAULT_SYNC, 1, 1, EIO);
+  configure (f, &config);
+  file = wb_file_open (&config, &error, &stall);
+  push_piece (f, file, 0, PIECE, &stall);
+  for (int i = 0; i < 3; i++) {
+    guint64 token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
+
+    g_assert_cmpint (
+        wb_file_wait_sync (file, token, &result, &stall), ==, WB_OK);
+    g_assert_cmpint (result, ==, WB_RESULT_FAILED);
+  }
+  g_assert_cmpint (push_piece (f, file, PIECE, PIECE, &stall), ==, WB_FAILED);
+  g_assert_cmpuint (fault_count (FAULT_SYNC), ==, 1);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_FAILED);
+}
+
+/* Each call hangs for ever: the caller is answered within the bound, is told
+ * which call it is, and once the kernel lets go nothing is left. */
+static void
+test_every_hang_is_bounded (Fixture *f, gconstpointer data)
+{
+  static const guint nths[] = { 1, 2, 5 };
+
+  for (int call = 0; call < FAULT_CALLS; call++) {
+    for (guint n = 0; n < G_N_ELEMENTS (nths); n++) {
+      WbFileConfig config;
+      gint64 start;
+      guint writes;
+      Outcome o;
+
+      if (call == FAULT_SYNC_DATA || call == FAULT_TRUNCATE)
+        continue;
+      fault_reset ();
+      fault_hang (call, nths[n]);
+      configure (f, &config);
+      config.bounds.sync_timeout_us = TIMEOUT_US;
+      start = g_get_monotonic_time ();
+      o = run (f, &config);
+      if (!fault_was_hit ())
+        continue;
+      g_test_message ("%s number %u hung: answered after %.2f s",
+          fault_name (call), nths[n], (g_get_monotonic_time () - start) / 1e6);
+      g_assert_true (o.open == WB_TIMEOUT || o.push == WB_TIMEOUT
+          || o.sync == WB_TIMEOUT || o.close == WB_TIMEOUT);
+      g_assert_nonnull (o.stall.call);
+      g_assert_cmpint (g_get_monotonic_time () - start, <, GENEROUS_US);
+
+      writes = fault_count (FAULT_WRITE);
+      fault_release ();
+      assert_nothing_left (f);
+      /* The thread came back, closed, and wrote nothing more. */
+      g_assert_cmpuint (fault_count (FAULT_WRITE), ==, writes);
+    }
+  }
+}
+
+static void
+test_short_hangs_lose_nothing (Fixture *f, gconstpointer data)
+{
+  for (int call = 0; call < FAULT_CALLS; call++) {
+    WbFileConfig config;
+    Outcome o;
+
+    fault_reset ();
+    fault_delay (call, 1, 100 * 1000);
+    configure (f, &config);
+    o = run (f, &config);
+    g_assert_cmpint (o.open, ==, WB_OK);
+    g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+    g_assert_cmpint (o.close, ==, WB_OK);
+    assert_content (f);
+    assert_nothing_left (f);
+  }
+}
+
+static void
+test_busy_while_left_behind (Fixture *f, gconstpointer data)
+{
+  g_autofree gchar *link = g_build_filename (f->directory, "link", NULL);
+  WbFileConfig config;
+  WbError error;
+  WbStall stall;
+  Outcome o;
+
+  fault_hang (FAULT_SYNC, 1);
+  configure (f, &config);
+  config.bounds.sync_timeout_us = TIMEOUT_US;
+  o = run (f, &config);
+  g_assert_cmpint (o.sync, ==, WB_TIMEOUT);
+
+  /* The same name, and another name of the same file. */
+  g_assert_null (wb_file_open (&config, &error, &stall));
+  g_assert_cmpint (error.kind, ==, WB_ERROR_BUSY);
+  g_assert_cmpint (symlink (f->path, link), ==, 0);
+  config.location = link;
+  g_assert_null (wb_file_open (&config, &error, &stall));
+  g_assert_cmpint (error.kind, ==, WB_ERROR_BUSY);
+  g_unlink (link);
+  /* It was not truncated on the way. */
+  assert_content (f);
+
+  fault_release ();
+  assert_nothing_left (f);
+  fault_reset ();
+  config.location = f->path;
+  config.bounds.sync_timeout_us = GENEROUS_US;
+  o = run (f, &config);
+  g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+  assert_content (f);
+}
+
+/* While a write hangs the queue takes buffers up to its bound; the wait that
+ * follows can be interrupted; and when the storage is back, all is there. */
+static void
+test_hanging_write_and_back (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbFileConfig config;
+  guint64 at = 0;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  for (guint64 i = 0; i < TOTAL; i += PIECE)
+    memset (f->expected + i, (int) (i / PIECE + 1), PIECE);
+  fault_hang (FAULT_WRITE, 1);
+  configure (f, &config);
+  config.bounds.sync_timeout_us = TIMEOUT_US;
+  file = wb_file_open (&config, &error, &stall);
+  for (; push_piece (f, file, at, PIECE, &stall) == WB_OK; at += PIECE)
+    ;
+  g_assert_cmpuint (at, ==, config.bounds.max_queued_bytes);
+  g_assert_cmpstr (stall.call, ==, "write");
+  wb_file_interrupt (file, TRUE);
+  g_assert_cmpint (push_piece (f, file, at, PIECE, &stall), ==, WB_INTERRUPTED);
+  wb_file_interrupt (file, FALSE);
+
+  fault_release ();
+  config.bounds.sync_timeout_us = GENEROUS_US;
+  wb_file_set_bounds (file, &config.bounds);
+  for (; at < TOTAL; at += PIECE)
+    g_assert_cmpint (push_piece (f, file, at, PIECE, &stall), ==, WB_OK);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
+          &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+  wb_file_close (file, &stats, &stall);
+  {
+    g_autofree gchar *content = NULL;
+    gsize length;
+
+    g_assert_true (g_file_get_contents (f->path, &content, &length, NULL));
+    g_assert_cmpuint (length, ==, TOTAL);
+    g_assert_cmpint (memcmp (content, f->expected, TOTAL), ==, 0);
+  }
+}
+
+/* A retire that hangs: the window is given up after the write-back timeout,
+ * said, and taken up again when the disk is back. */
+static void
+test_degraded_and_back (Fixture *f, gconstpointer data)
+{
+  gboolean was_degraded = FALSE;
+  WbSyncResult result;
+  WbFileConfig config;
+  WbEvents events;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  fault_hang (FAULT_WAIT, 1);
+  configure (f, &config);
+  config.bounds.writeback_timeout_us = 200 * 1000;
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_all (f, file, &stall), ==, WB_OK);
+  wb_file_get_stats (file, &stats);
+  was_degraded = stats.degraded;
+  events = wb_file_take_events (file);
+  g_assert_true (was_degraded);
+  g_assert_true ((events & WB_EVENT_DEGRADED) != 0);
+  g_assert_cmpuint (stats.peak_dirty_bytes, >, 3 * MIB);
+
+  fault_release ();
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
+          &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+  wb_file_get_stats (file, &stats);
+  g_assert_false (stats.degraded);
+  g_assert_true ((wb_file_take_events (file) & WB_EVENT_DEGRADED) != 0);
+  wb_file_close (file, &stats, &stall);
+  assert_content (f);
+}
+
+static void
+test_peak_dirty_stays_in_the_window (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  Outcome o;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("write-out is not controlled on this platform");
+    return;
+  }
+  configure (f, &config);
+  for (int i = 0; i < 10; i++) {
+    fault_reset ();
+    fault_delay (FAULT_WAIT, (guint) i + 1, 50 * 1000);
+    o = run (f, &config);
+    g_assert_cmpuint (
+        o.stats.peak_dirty_bytes, <=, config.bounds.max_dirty_bytes + MIB);
+    g_assert_cmpuint (
+        o.stats.peak_queued_bytes, <=, config.bounds.max_queued_bytes);
+  }
+}
+
+static void
+test_flush_truncates_and_goes_on (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbFileConfig config;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  configure (f, &config);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_all (f, file, &stall), ==, WB_OK);
+  wb_file_flush (file);
+  g_assert_cmpuint (wb_file_get_position (file), ==, 0);
+  g_assert_cmpint (push_all (f, file, &stall), ==, WB_OK);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
+          &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+  wb_file_close (file, &stats, &stall);
+  g_assert_cmpuint (stats.final_size, ==, TOTAL);
+  assert_content (f);
+  assert_nothing_left (f);
+}
+
+int
+main (int argc, char **argv)
+{
+#define ADD(name, function)                                                    \
+  g_test_add ("/faults/" name, Fixture, NULL, set_up, function, tear_down)
+  g_test_init (&argc, &argv, NULL);
+  ADD ("clean-run", test_clean_run);
+  ADD ("every-error-is-heard", test_every_error_is_heard);
+  ADD ("refused-hints-change-nothing", test_refused_hints_change_nothing);
+  ADD ("short-and-interrupted-writes", test_short_and_interrupted_writes);
+  ADD ("interrupted-calls-go-on", test_interrupted_calls_go_on);
+  ADD ("transient-eacces", test_transient_eacces);
+  ADD ("failed-fsync-is-final", test_failed_fsync_is_final);
+  ADD ("every-hang-is-bounded", test_every_hang_is_bounded);
+  ADD ("short-hangs-lose-nothing", test_short_hangs_lose_nothing);
+  ADD ("busy-while-left-behind", test_busy_while_left_behind);
+  ADD ("hanging-write-and-back", test_hanging_write_and_back);
+  ADD ("degraded-and-back", test_degraded_and_back);
+  ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
+  ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
+  return g_test_run ();
+}
