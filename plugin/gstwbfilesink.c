@@ -562,6 +562,16 @@ describe_stall (const WbStall *stall)
       stall->call, stall->offset, (gdouble) stall->waited_us / G_USEC_PER_SEC);
 }
 
+static void
+post_stall (GstWbFileSink *self, const WbStall *stall)
+{
+  g_autofree gchar *name = display_name (self);
+  g_autofree gchar *what = describe_stall (stall);
+
+  GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
+      ("File \"%s\": %s; the stream waits.", name, what), (NULL));
+}
+
 /* Returns TRUE if a timeout is to be an error, which has then been posted. */
 static gboolean
 post_timeout (
@@ -812,6 +822,7 @@ wait_barrier (GstWbFileSink *self)
             ? GST_FLOW_ERROR
             : GST_FLOW_OK;
       case WB_OK:
+      case WB_STALLED:
       case WB_FAILED:
         if (result != WB_RESULT_FAILED)
           return GST_FLOW_OK;
@@ -953,6 +964,9 @@ begin (GstWbFileSink *self, gsize bytes)
         if (post_timeout (
                 self, &stall, "the stream waits until it takes data again"))
           return GST_FLOW_ERROR;
+        break;
+      case WB_STALLED:
+        post_stall (self, &stall);
         break;
       case WB_FAILED:
         post_file_error (self, self->file);

@@ -106,6 +106,7 @@ struct _WbFile
   gint64 last_progress_us;
   guint64 progress;
   guint64 progress_given_up; /* + 1; 0: no wait has timed out */
+  guint64 stall_told;        /* + 1; 0: none was */
   gboolean interrupted;
   guint callers_waiting;
   gboolean caller_wants_room;
@@ -1366,35 +1367,32 @@ abandon (WbFile *file)
 
 /* --- what callers see ----------------------------------------------------------- */
 
-/* Waits for `*condition` to become TRUE. TIMEOUT after `timeout_us` in which
- * nothing moved. */
-static WbStatus
-wait_for (
-    WbFile *file, const gboolean *condition, gint64 timeout_us, WbStall *stall)
+/* Waits for news, at most until nothing has moved for `timeout_us` since
+ * `start_us`. FALSE: nothing has. */
+static gboolean
+wait_for_progress (WbFile *file, gint64 start_us, gint64 timeout_us)
 {
-  gint64 start = g_get_monotonic_time ();
-  WbStatus status = WB_OK;
+  gint64 since = MAX (start_us, file->last_progress_us);
+  gint64 deadline = deadline_after (since, timeout_us);
+  gboolean in_time;
 
   file->callers_waiting++;
-  while (!*condition) {
-    gint64 deadline =
-        deadline_after (MAX (start, file->last_progress_us), timeout_us);
-
-    if (file->progress_given_up == file->progress + 1
-        || (!wait_until (file, &file->user_cond, deadline)
-            && deadline
-                == deadline_after (
-                    MAX (start, file->last_progress_us), timeout_us))) {
-      if (*condition)
-        break;
-      file->progress_given_up = file->progress + 1;
-      find_stall (file, stall);
-      status = WB_TIMEOUT;
-      break;
-    }
-  }
+  in_time = wait_until (file, &file->user_cond, deadline);
   file->callers_waiting--;
-  return status;
+  return in_time || MAX (start_us, file->last_progress_us) != since;
+}
+
+/* The same for a wait that gives up: if one has given up already and nothing
+ * has moved since, it is not waited for again. */
+static gboolean
+wait_or_give_up (WbFile *file, gint64 start_us, WbStall *stall)
+{
+  if (file->progress_given_up != file->progress + 1
+      && wait_for_progress (file, start_us, file->bounds.sync_timeout_us))
+    return TRUE;
+  file->progress_given_up = file->progress + 1;
+  find_stall (file, stall);
+  return FALSE;
 }
 
 WbFile *
@@ -1402,7 +1400,6 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
 {
   WbFile *file = file_new (config);
   gint64 timeout = config->bounds.sync_timeout_us;
-  gboolean done = FALSE;
 
   memset (error, 0, sizeof *error);
   memset (stall, 0, sizeof *stall);
@@ -1421,18 +1418,9 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
 
   if (timeout >= 0)
     timeout = MAX (timeout, OPEN_TIMEOUT_MIN_US);
-  while (!done) {
-    done = file->opened || file->closed;
-    if (!done) {
-      file->callers_waiting++;
-      if (!wait_until (file, &file->user_cond,
-              deadline_after (file->last_progress_us, timeout))
-          && !file->opened && !file->closed
-          && g_get_monotonic_time () - file->last_progress_us >= timeout)
-        done = TRUE;
-      file->callers_waiting--;
-    }
-  }
+  while (!file->opened && !file->closed)
+    if (!wait_for_progress (file, 0, timeout))
+      break;
   if (file->opened && file->error.kind == WB_ERROR_NONE) {
     file_unlock (file);
     return file;
@@ -1482,14 +1470,17 @@ fill_stats (WbFile *file, WbStats *stats)
 WbStatus
 wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
 {
+  gint64 start = g_get_monotonic_time ();
   GThread *io_thread, *retire_thread;
-  WbStatus status;
+  WbStatus status = WB_OK;
 
   file_lock (file);
   file->quit = TRUE;
   pthread_cond_broadcast (&file->io_cond);
   pthread_cond_broadcast (&file->retire_cond);
-  status = wait_for (file, &file->closed, file->bounds.sync_timeout_us, stall);
+  while (!file->closed && status == WB_OK)
+    if (!wait_or_give_up (file, start, stall) && !file->closed)
+      status = WB_TIMEOUT;
   fill_stats (file, stats);
   io_thread = g_steal_pointer (&file->io_thread);
   retire_thread = g_steal_pointer (&file->retire_thread);
@@ -1583,34 +1574,49 @@ has_room (WbFile *file, gsize bytes)
       || (file->queued < bound && bytes <= bound - file->queued);
 }
 
+/* A stall is worth one warning before the timeout, if that comes later. */
+static gint64
+room_patience (WbFile *file)
+{
+  gint64 timeout = file->bounds.sync_timeout_us;
+  gint64 stalled = file->bounds.writeback_timeout_us;
+
+  if (stalled < 0 || (timeout >= 0 && timeout <= stalled)
+      || file->stall_told == file->progress + 1)
+    return timeout;
+  return stalled;
+}
+
+static WbStatus
+out_of_patience (WbFile *file, gint64 patience, WbStall *stall)
+{
+  find_stall (file, stall);
+  if (patience == file->bounds.sync_timeout_us)
+    return WB_TIMEOUT;
+  file->stall_told = file->progress + 1;
+  return WB_STALLED;
+}
+
 static WbStatus
 wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
 {
   gint64 start = g_get_monotonic_time (), held;
   WbStatus status = WB_OK;
 
-  file->callers_waiting++;
   file->caller_wants_room = TRUE;
   pthread_cond_signal (&file->io_cond);
   while (status == WB_OK && !has_room (file, bytes)) {
-    gint64 deadline = deadline_after (
-        MAX (start, file->last_progress_us), file->bounds.sync_timeout_us);
+    gint64 patience = room_patience (file);
 
-    if (file->interrupted) {
+    if (file->interrupted)
       status = WB_INTERRUPTED;
-    } else if (file->error.kind != WB_ERROR_NONE) {
+    else if (file->error.kind != WB_ERROR_NONE)
       status = WB_FAILED;
-    } else if (!wait_until (file, &file->user_cond, deadline)
-        && deadline
-            == deadline_after (MAX (start, file->last_progress_us),
-                file->bounds.sync_timeout_us)
-        && !has_room (file, bytes)) {
-      find_stall (file, stall);
-      status = WB_TIMEOUT;
-    }
+    else if (!wait_for_progress (file, start, patience)
+        && !has_room (file, bytes))
+      status = out_of_patience (file, patience, stall);
   }
   file->caller_wants_room = FALSE;
-  file->callers_waiting--;
   held = g_get_monotonic_time () - start;
   file->stats.wait_us += (guint64) held;
   file->stats.max_wait_us = MAX (file->stats.max_wait_us, (guint64) held);
@@ -1723,26 +1729,13 @@ wb_file_wait_sync (
   WbStatus status = WB_OK;
 
   file_lock (file);
-  file->callers_waiting++;
   while (status == WB_OK && file->token_done < token) {
-    gint64 timeout = file->bounds.sync_timeout_us;
-    gint64 deadline =
-        deadline_after (MAX (start, file->last_progress_us), timeout);
-
-    if (file->interrupted) {
+    if (file->interrupted)
       status = WB_INTERRUPTED;
-    } else if (file->progress_given_up == file->progress + 1
-        || (!wait_until (file, &file->user_cond, deadline)
-            && deadline
-                == deadline_after (MAX (start, file->last_progress_us), timeout)
-            && file->token_done < token)) {
-      file->progress_given_up = file->progress + 1;
-      find_stall (file, stall);
+    else if (!wait_or_give_up (file, start, stall) && file->token_done < token)
       status = WB_TIMEOUT;
-    }
   }
   *result = status == WB_OK ? file->sync_done_result : WB_RESULT_NONE;
-  file->callers_waiting--;
   file_unlock (file);
   return status;
 }

@@ -59,7 +59,8 @@ typedef enum
   WB_OK,
   WB_INTERRUPTED, /* by wb_file_interrupt() */
   WB_TIMEOUT,     /* nothing moved for `sync_timeout` */
-  WB_FAILED       /* see wb_file_get_error() */
+  WB_STALLED, /* begin only, once: nothing moved for the write-back timeout */
+  WB_FAILED   /* see wb_file_get_error() */
 } WbStatus;
 
 typedef enum
@@ -207,7 +208,8 @@ WbEvents wb_file_take_events (WbFile *file);
  * the queue (a buffer larger than the queue is taken alone) and returns with
  * the file locked if, and only if, it returns WB_OK. It hands out an
  * interruption, an error, or, each time nothing moved for the sync timeout, a
- * timeout; the caller may call it again.
+ * timeout; and once, when nothing moved for the write-back timeout and that is
+ * shorter, that it is stalled. The caller may call it again.
  */
 WbStatus wb_file_begin (WbFile *file, gsize bytes, WbStall *stall);
 /* Copies. */

@@ -267,7 +267,7 @@ test_every_error_is_heard (Fixture *f, gconstpointer data)
     }
   }
   g_test_message ("%u cases", cases);
-  g_assert_cmpuint (cases, >, 100);
+  g_assert_cmpuint (cases, >, WB_PLATFORM_LINUX ? 100 : 30);
 }
 
 static void
@@ -532,6 +532,10 @@ test_degraded_and_back (Fixture *f, gconstpointer data)
   WbStats stats;
   WbFile *file;
 
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("write-out is not controlled on this platform");
+    return;
+  }
   fault_hang (FAULT_WAIT, 1);
   configure (f, &config);
   config.bounds.writeback_timeout_us = 200 * 1000;
