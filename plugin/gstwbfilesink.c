@@ -834,23 +834,6 @@ wait_barrier (GstWbFileSink *self)
 
 /* --- buffers ------------------------------------------------------------------ */
 
-/* A buffer whose memory is held until it is written. */
-typedef struct
-{
-  GstBuffer *buffer;
-  GstMapInfo map;
-} Held;
-
-static void
-held_free (gpointer data)
-{
-  Held *held = data;
-
-  gst_memory_unmap (held->map.memory, &held->map);
-  gst_buffer_unref (held->buffer);
-  g_free (held);
-}
-
 static gboolean
 is_system_memory (GstBuffer *buffer)
 {
@@ -908,25 +891,25 @@ to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
   return copy;
 }
 
-/* Between begin and end: the file is locked. */
+/* Between begin and end: the file is locked. A large memory is not copied: the
+ * buffer is held until it is written, but not mapped so long. System memory has
+ * one address for its life, the buffer that we hold keeps others from writing
+ * to it, and a memory can only be mapped 255 times at once, while a queue may
+ * hold more buffers than that of one and the same memory. */
 static gboolean
 hand_over_memory (
     WbFile *file, GstBuffer *buffer, GstMemory *memory, gboolean copy)
 {
   GstMapInfo map;
-  Held *held;
 
   if (!gst_memory_map (memory, &map, GST_MAP_READ))
     return FALSE;
-  if (copy || map.size <= WB_COPY_MAX) {
+  if (copy || map.size <= WB_COPY_MAX)
     wb_file_copy (file, map.data, map.size);
-    gst_memory_unmap (memory, &map);
-    return TRUE;
-  }
-  held = g_new (Held, 1);
-  held->buffer = gst_buffer_ref (buffer);
-  held->map = map;
-  wb_file_hold (file, map.data, map.size, held, held_free);
+  else
+    wb_file_hold (file, map.data, map.size, gst_buffer_ref (buffer),
+        (GDestroyNotify) gst_buffer_unref);
+  gst_memory_unmap (memory, &map);
   return TRUE;
 }
 

@@ -33,6 +33,9 @@
 /* The window and the queue start here and grow with what has drained. */
 #define WINDOW_START (4 * WB_BATCH)
 #define QUEUE_START (8 * WB_BATCH)
+/* What is handed to the disk together comes back together, and a held push
+ * waits for it: 60 MB/s disk, 2 MB steps, 33 ms. */
+#define START_STEPS_A_SECOND 30
 #define WINDOW_FLOOR (4 * WB_BATCH)
 #define QUEUE_FLOOR WB_BATCH
 /* start() must answer even with a tiny sync timeout. */
@@ -134,6 +137,8 @@ struct _WbFile
   gint64 drain_mark_us;
   gint64 last_retire_us;
   WbMeter drain_meter, write_meter;
+  guint64 time_window, time_queue; /* what max-dirty-time allows now, bytes */
+  guint64 queue_bound;             /* bytes */
   guint64 stream_offset;    /* targets without positions: bytes written */
   guint64 final_high_water; /* survives a restart that does not truncate */
 
@@ -393,44 +398,68 @@ notify (WbFile *file)
 
 /* --- bounds ---------------------------------------------------------------- */
 
+/* A bound in disk time that falls, because the disk has turned slow, falls by
+ * three quarters of what moves: the stream goes on at a quarter of the disk's
+ * speed until the excess is gone, instead of standing still (100 to 10 MB/s
+ * with both bounds full: one push was held for the 5.6 s of draining 57 MB). */
+static guint64
+approach (guint64 now, guint64 target, guint64 moved)
+{
+  if (target >= now)
+    return target;
+  return MAX (target, now - MIN (now, moved / 4 * 3));
+}
+
 static void
-update_bounds (WbFile *file)
+update_window (WbFile *file, guint64 retired)
 {
   const WbBounds *bounds = &file->bounds;
   guint64 window =
       bounds->max_dirty_bytes != 0 ? bounds->max_dirty_bytes : G_MAXUINT64;
   guint64 floor = MIN (WINDOW_FLOOR, window);
 
-  if (bounds->max_dirty_time_us > 0)
-    window = MIN (window,
+  if (bounds->max_dirty_time_us > 0) {
+    file->time_window = approach (file->time_window,
         wb_meter_allowance (
-            &file->drain_meter, bounds->max_dirty_time_us, WINDOW_START));
+            &file->drain_meter, bounds->max_dirty_time_us, WINDOW_START),
+        retired);
+    window = MIN (window, file->time_window);
+  }
   if (file->shared != NULL)
     window = MIN (window, wb_device_share (file->shared));
   wb_planner_set_bounds (
       &file->planner, MAX (window, floor), bounds->chunk_size);
+  wb_planner_set_start_step (&file->planner,
+      wb_meter_rate (&file->drain_meter) / START_STEPS_A_SECOND);
 }
 
 /* The queue never holds more than the disk time the window may hold either: a
  * target that takes its bytes in write() itself (FUSE, a pipe) has no dirty
  * bytes to measure, so both rates count. */
-static guint64
-queue_bound (WbFile *file)
+static void
+update_queue_bound (WbFile *file, guint64 written)
 {
   const WbBounds *bounds = &file->bounds;
-  guint64 allowed = bounds->max_queued_bytes;
+  gint64 time_us = bounds->max_dirty_time_us;
+  guint64 allowed;
 
-  if (bounds->max_dirty_time_us > 0) {
-    guint64 written = wb_meter_allowance (
-        &file->write_meter, bounds->max_dirty_time_us, QUEUE_START);
+  file->queue_bound = bounds->max_queued_bytes;
+  if (time_us <= 0)
+    return;
+  allowed = wb_meter_allowance (&file->write_meter, time_us, QUEUE_START);
+  if (file->control)
+    allowed = MIN (
+        allowed, wb_meter_allowance (&file->drain_meter, time_us, QUEUE_START));
+  file->time_queue =
+      approach (file->time_queue, MAX (allowed, QUEUE_FLOOR), written);
+  file->queue_bound = MIN (file->queue_bound, file->time_queue);
+}
 
-    if (file->control)
-      written = MIN (written,
-          wb_meter_allowance (
-              &file->drain_meter, bounds->max_dirty_time_us, QUEUE_START));
-    allowed = MIN (allowed, MAX (written, QUEUE_FLOOR));
-  }
-  return allowed;
+static void
+update_bounds (WbFile *file)
+{
+  update_window (file, 0);
+  update_queue_bound (file, 0);
 }
 
 static guint64
@@ -535,10 +564,11 @@ retire_done (
 {
   gint64 now = g_get_monotonic_time ();
 
-  wb_meter_note (&file->drain_meter, cleaned, now - file->drain_mark_us);
+  wb_meter_note (&file->drain_meter, cleaned, now - file->drain_mark_us,
+      step->last_of_piece);
   file->drain_mark_us = file->last_retire_us = now;
   update_share (file);
-  update_bounds (file);
+  update_window (file, cleaned);
   check_recovered (file);
   pthread_cond_signal (&file->io_cond);
   if (!step->last_of_chunk)
@@ -928,7 +958,7 @@ write_some (WbFile *file, gsize done)
     gint64 took = leave (file, &file->io_call);
 
     if (result > 0)
-      wb_meter_note (&file->write_meter, (guint64) result, took);
+      wb_meter_note (&file->write_meter, (guint64) result, took, TRUE);
   }
   vectors[0] = first;
   return result < 0 ? -code : result;
@@ -940,6 +970,7 @@ account_write (WbFile *file, guint64 offset, gsize bytes)
   file->stats.bytes_written += bytes;
   file->stream_offset += bytes;
   wb_planner_wrote (&file->planner, offset, bytes);
+  update_queue_bound (file, bytes);
   update_share (file);
   file->stats.peak_dirty_bytes =
       MAX (file->stats.peak_dirty_bytes, wb_planner_dirty (&file->planner));
@@ -999,7 +1030,7 @@ io_write (WbFile *file)
 
   wb_queue_take (&file->queue, &file->run, batch_limit (file));
   if (file->shared != NULL)
-    update_bounds (file);
+    update_window (file, 0);
   if (wait_for_window (file, generation))
     done = write_run (file, generation);
 
@@ -1568,10 +1599,9 @@ wb_file_take_events (WbFile *file)
 static gboolean
 has_room (WbFile *file, gsize bytes)
 {
-  guint64 bound = queue_bound (file);
-
   return file->queued == 0
-      || (file->queued < bound && bytes <= bound - file->queued);
+      || (file->queued < file->queue_bound
+          && bytes <= file->queue_bound - file->queued);
 }
 
 /* A stall is worth one warning before the timeout, if that comes later. */

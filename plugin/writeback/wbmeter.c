@@ -11,14 +11,14 @@ per_second (guint64 bytes, gint64 busy_us)
 }
 
 void
-wb_meter_note (WbMeter *meter, guint64 bytes, gint64 busy_us)
+wb_meter_note (WbMeter *meter, guint64 bytes, gint64 busy_us, gboolean ends)
 {
   guint64 sample;
 
   meter->bytes += bytes;
   meter->total += bytes;
   meter->busy_us += MAX (busy_us, 0);
-  if (meter->busy_us < WB_METER_SAMPLE_US)
+  if (!ends || meter->busy_us < WB_METER_SAMPLE_US)
     return;
 
   sample = MAX (per_second (meter->bytes, meter->busy_us), 1);

@@ -28,7 +28,11 @@ typedef struct
   guint64 rate;  /* bytes/s, 0: not known yet */
 } WbMeter;
 
-void wb_meter_note (WbMeter *meter, guint64 bytes, gint64 busy_us);
+/* `bytes` took `busy_us`. A sample may only end where `ends` says so: of the
+ * steps that were handed to the disk together the first waits for them all, and
+ * the others come for nothing. */
+void wb_meter_note (
+    WbMeter *meter, guint64 bytes, gint64 busy_us, gboolean ends);
 /* How many bytes drain in `time_us`. Before a rate is known: `start` plus what
  * has drained so far, so that it doubles each time it has been used up, and a
  * stick of 5 MB/s never sees a burst. */

@@ -451,14 +451,14 @@ next_start (WbPlanner *planner, WbStep *step)
   guint64 length;
 
   if (planner->ready.n == 0 || planner->flight_n == WB_FLIGHT_CAPACITY
-      || planner->flight_bytes > WB_START_STEP)
+      || planner->flight_bytes > planner->start_step)
     return FALSE;
 
   ready = wb_range_set_first_beyond (&planner->ready, planner->start_hand);
   if (ready == NULL)
     ready = &planner->ready.ranges[0];
   chunk = chunk_to_start (planner);
-  length = MIN (ready->end - ready->start, WB_START_STEP);
+  length = MIN (ready->end - ready->start, planner->start_step);
   if (chunk != NULL)
     length = MIN (length, chunk->to_start);
 
@@ -502,6 +502,7 @@ next_retire (WbPlanner *planner, WbStep *step)
   step->range.end = MIN (piece->range.end,
       round_down (piece->range.start, WB_RETIRE_STEP) + WB_RETIRE_STEP);
   step->chunk = piece->chunk;
+  step->last_of_piece = step->range.end == piece->range.end;
   step->first_of_chunk = step->last_of_chunk = FALSE;
   chunk = chunk_numbered (planner, piece->chunk);
   if (chunk != NULL) {
@@ -571,6 +572,7 @@ wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop)
   memset (planner, 0, sizeof *planner);
   planner->window = G_MAXUINT64;
   planner->chunk_size = DEFAULT_CHUNK;
+  planner->start_step = WB_START_STEP;
   planner->drop = drop;
   planner->base = planner->high_water = planner->write_position = base;
   planner->started = planner->cut = planner->last_resume = base;
@@ -584,6 +586,16 @@ wb_planner_set_bounds (WbPlanner *planner, guint64 window, guint64 chunk_size)
   planner->window = MAX (window, 2 * WB_BATCH);
   planner->chunk_size =
       CLAMP (chunk_size, WB_BATCH, MAX (planner->window / 2, WB_BATCH));
+}
+
+void
+wb_planner_set_start_step (WbPlanner *planner, guint64 bytes)
+{
+  if (bytes == 0)
+    planner->start_step = WB_START_STEP;
+  else
+    planner->start_step =
+        CLAMP (round_down (bytes, WB_BATCH), WB_BATCH, WB_START_STEP);
 }
 
 static void

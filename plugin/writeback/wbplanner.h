@@ -35,10 +35,10 @@ G_BEGIN_DECLS
  * on multiples of this (Linux 6.18: drops at unaligned cuts left 15.7 MB of
  * 64 MB cached; aligned to the batch, none). */
 #define WB_BATCH (G_GUINT64_CONSTANT (1) << 20)
-/* One start call hands over at most this much: sync_file_range(WRITE) blocks
- * on a full request queue (32 MiB on a 60 MB/s disk with 64 tags of 240 KiB:
- * 0.33 to 0.59 s), and while it blocks nothing is retired. 4 MiB is 70 ms
- * there, and below 2 ms on a disk of 2 GB/s. */
+/* One start call hands over at most this much, and less on a slow disk:
+ * sync_file_range(WRITE) blocks on a full request queue (32 MiB on a 60 MB/s
+ * disk with 64 tags of 240 KiB: 0.33 to 0.59 s), and while it blocks nothing is
+ * retired. On a disk of 2 GB/s it is 2 ms. */
 #define WB_START_STEP (4 * WB_BATCH)
 /* One retire call waits for at most this much, so that a held writer gets room
  * in even steps: 17 ms on a 60 MB/s disk. */
@@ -71,6 +71,7 @@ typedef struct
   guint64 chunk;           /* START, RETIRE: number of the chunk, from 1 */
   WbRange chunk_span;      /* its first and last+1 byte */
   gboolean first_of_chunk; /* START: nothing of it was started before */
+  gboolean last_of_piece;  /* RETIRE: of what was started with one call */
   gboolean last_of_chunk;  /* RETIRE: nothing of it is left after this */
 } WbStep;
 
@@ -95,6 +96,7 @@ typedef struct
   /* bounds, bytes */
   guint64 window; /* G_MAXUINT64: none */
   guint64 chunk_size;
+  guint64 start_step;
   gboolean drop;
   gboolean passive; /* only counts */
 
@@ -142,6 +144,10 @@ void wb_planner_stop_dropping (WbPlanner *planner);
 /* Write-out is not ours to control: from now on nothing is dirty, there are no
  * steps, and only positions and patches are counted. */
 void wb_planner_set_passive (WbPlanner *planner);
+
+/* How much is started with one call: whole batches, at most WB_START_STEP; 0:
+ * the rate is not known. */
+void wb_planner_set_start_step (WbPlanner *planner, guint64 bytes);
 
 guint64 wb_planner_dirty (const WbPlanner *planner);
 /* By how much writing [offset, offset + length) would raise the dirty bytes. */

@@ -15,7 +15,7 @@ drain (WbMeter *meter, guint64 rate, gint64 busy_us)
   gint64 piece_us = (gint64) (MB * G_USEC_PER_SEC / rate);
 
   for (gint64 us = 0; us < busy_us; us += piece_us)
-    wb_meter_note (meter, MB, piece_us);
+    wb_meter_note (meter, MB, piece_us, TRUE);
 }
 
 static void
@@ -25,7 +25,7 @@ test_starts_small_and_grows (void)
 
   g_assert_cmpuint (
       wb_meter_allowance (&meter, G_USEC_PER_SEC, START), ==, START);
-  wb_meter_note (&meter, 4 * MB, 1000);
+  wb_meter_note (&meter, 4 * MB, 1000, TRUE);
   g_assert_cmpuint (
       wb_meter_allowance (&meter, G_USEC_PER_SEC, START), ==, 2 * START);
 }
@@ -65,11 +65,26 @@ test_one_sample_is_not_believed_outright (void)
 
   drain (&meter, 100 * MB, 2 * G_USEC_PER_SEC);
   /* a pause of ten seconds in which one piece came through */
-  wb_meter_note (&meter, MB, 10 * G_USEC_PER_SEC);
+  wb_meter_note (&meter, MB, 10 * G_USEC_PER_SEC, TRUE);
   g_assert_cmpuint (wb_meter_rate (&meter), >=, 24 * MB);
   /* a burst into a device's cache */
-  wb_meter_note (&meter, 5000 * MB, WB_METER_SAMPLE_US);
+  wb_meter_note (&meter, 5000 * MB, WB_METER_SAMPLE_US, TRUE);
   g_assert_cmpuint (wb_meter_rate (&meter), <=, 60 * MB);
+}
+
+/* Four steps that the disk took as one: the first waits for all. */
+static void
+test_samples_end_where_a_piece_does (void)
+{
+  WbMeter meter = { 0 };
+
+  for (int i = 0; i < 20; i++) {
+    wb_meter_note (&meter, MB, 600 * 1000, FALSE);
+    for (int j = 0; j < 3; j++)
+      wb_meter_note (&meter, MB, 0, j == 2);
+    g_assert_cmpuint (wb_meter_rate (&meter), >, 6 * MB);
+    g_assert_cmpuint (wb_meter_rate (&meter), <, 7 * MB);
+  }
 }
 
 static void
@@ -77,7 +92,7 @@ test_never_overflows (void)
 {
   WbMeter meter = { 0 };
 
-  wb_meter_note (&meter, G_MAXINT64 / 4, WB_METER_SAMPLE_US);
+  wb_meter_note (&meter, G_MAXINT64 / 4, WB_METER_SAMPLE_US, TRUE);
   g_assert_cmpuint (
       wb_meter_allowance (&meter, G_MAXINT64, START), ==, G_MAXINT64);
 }
@@ -93,6 +108,8 @@ main (int argc, char **argv)
   g_test_add_func ("/meter/follows-a-change", test_follows_a_change);
   g_test_add_func ("/meter/one-sample-is-not-believed-outright",
       test_one_sample_is_not_believed_outright);
+  g_test_add_func ("/meter/samples-end-where-a-piece-does",
+      test_samples_end_where_a_piece_does);
   g_test_add_func ("/meter/never-overflows", test_never_overflows);
   return g_test_run ();
 }
