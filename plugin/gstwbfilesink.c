@@ -354,42 +354,72 @@ gst_wb_file_sink_set_property (
   apply_bounds (self);
 }
 
+/* The figures of the stats that are passed on as they are. */
+static const struct
+{
+  const gchar *name;
+  gsize offset;
+} stats_fields[] = {
+#define FIELD(name, member)                                                    \
+  {                                                                            \
+    name, G_STRUCT_OFFSET (WbStats, member)                                    \
+  }
+  FIELD ("bytes-written", bytes_written),
+  FIELD ("high-water-mark", high_water),
+  FIELD ("queued-bytes", queued_bytes),
+  FIELD ("dirty-bytes", dirty_bytes),
+  FIELD ("peak-queued-bytes", peak_queued_bytes),
+  FIELD ("peak-dirty-bytes", peak_dirty_bytes),
+  FIELD ("chunks-started", chunks_started),
+  FIELD ("chunks-retired", chunks_retired),
+  FIELD ("seeks", seeks),
+  FIELD ("back-patches", back_patches),
+  FIELD ("late-back-patches", late_back_patches),
+  FIELD ("preallocated-bytes", preallocated_bytes),
+  FIELD ("drain-rate", drain_rate),
+  FIELD ("durable-bytes", durable_bytes),
+#undef FIELD
+};
+
+static void
+get_stats (GstWbFileSink *self, WbStats *stats)
+{
+  WbFile *file = get_file (self);
+
+  if (file != NULL) {
+    wb_file_get_stats (file, stats);
+    wb_file_unref (file);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  *stats = self->last_stats;
+  GST_OBJECT_UNLOCK (self);
+}
+
 static GstStructure *
 make_stats (GstWbFileSink *self)
 {
-  WbFile *file = get_file (self);
+  GstStructure *structure =
+      gst_structure_new_empty ("application/x-wbfilesink-stats");
   g_autofree gchar *error = NULL;
   WbStats stats;
 
-  if (file != NULL) {
-    wb_file_get_stats (file, &stats);
-    wb_file_unref (file);
-  } else {
-    GST_OBJECT_LOCK (self);
-    stats = self->last_stats;
-    GST_OBJECT_UNLOCK (self);
-  }
+  get_stats (self, &stats);
+  for (guint i = 0; i < G_N_ELEMENTS (stats_fields); i++)
+    gst_structure_set (structure, stats_fields[i].name, G_TYPE_UINT64,
+        G_STRUCT_MEMBER (guint64, &stats, stats_fields[i].offset), NULL);
   if (stats.error.kind != WB_ERROR_NONE)
     error = g_strdup_printf ("%s at offset %" G_GUINT64_FORMAT ": %s",
         stats.error.call, stats.error.offset, g_strerror (stats.error.code));
 
-  return gst_structure_new ("application/x-wbfilesink-stats", "bytes-written",
-      G_TYPE_UINT64, stats.bytes_written, "high-water-mark", G_TYPE_UINT64,
-      stats.high_water, "queued-bytes", G_TYPE_UINT64, stats.queued_bytes,
-      "dirty-bytes", G_TYPE_UINT64, stats.dirty_bytes, "peak-queued-bytes",
-      G_TYPE_UINT64, stats.peak_queued_bytes, "peak-dirty-bytes", G_TYPE_UINT64,
-      stats.peak_dirty_bytes, "chunks-started", G_TYPE_UINT64,
-      stats.chunks_started, "chunks-retired", G_TYPE_UINT64,
-      stats.chunks_retired, "seeks", G_TYPE_UINT64, stats.seeks, "back-patches",
-      G_TYPE_UINT64, stats.back_patches, "late-back-patches", G_TYPE_UINT64,
-      stats.late_back_patches, "drain-rate", G_TYPE_UINT64, stats.drain_rate,
-      "wait-time", G_TYPE_UINT64, stats.wait_us * 1000, "max-wait-time",
-      G_TYPE_UINT64, stats.max_wait_us * 1000, "sync-time", G_TYPE_UINT64,
-      stats.sync_us * 1000, "durable-bytes", G_TYPE_UINT64, stats.durable_bytes,
-      "degraded", G_TYPE_BOOLEAN, stats.degraded, "sync-result", G_TYPE_STRING,
-      wb_sync_result_name (stats.sync_result), "mechanism", G_TYPE_STRING,
-      stats.mechanism, "error", G_TYPE_STRING, error != NULL ? error : "",
-      NULL);
+  gst_structure_set (structure, "wait-time", G_TYPE_UINT64,
+      stats.wait_us * 1000, "max-wait-time", G_TYPE_UINT64,
+      stats.max_wait_us * 1000, "sync-time", G_TYPE_UINT64,
+      stats.sync_us * 1000, "degraded", G_TYPE_BOOLEAN, stats.degraded,
+      "sync-result", G_TYPE_STRING, wb_sync_result_name (stats.sync_result),
+      "mechanism", G_TYPE_STRING, stats.mechanism, "error", G_TYPE_STRING,
+      error != NULL ? error : "", NULL);
+  return structure;
 }
 
 static void
@@ -528,6 +558,12 @@ post_error (GstWbFileSink *self, const WbError *error)
            ": %s.",
               name, error->offset, reason),
           ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_SEEK:
+      GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
+          ("Error while seeking in file \"%s\" to %" G_GUINT64_FORMAT ": %s.",
+              name, error->offset, reason),
+          (NULL));
       break;
     case WB_ERROR_CLOSE:
       GST_ELEMENT_ERROR (self, RESOURCE, CLOSE,
@@ -736,8 +772,8 @@ wait_preroll (GstWbFileSink *self)
   return flow;
 }
 
-static WbSyncKind
-eos_sync_kind (GstWbFileSink *self)
+static guint64
+request_finish (GstWbFileSink *self, WbFile *file)
 {
   static const WbSyncKind kinds[] = { WB_SYNC_NONE, WB_SYNC_DATA,
     WB_SYNC_FULL };
@@ -746,7 +782,24 @@ eos_sync_kind (GstWbFileSink *self)
   GST_OBJECT_LOCK (self);
   mode = self->sync_on_eos;
   GST_OBJECT_UNLOCK (self);
-  return kinds[mode];
+  wb_file_note_result (file, WB_RESULT_NONE, 0);
+  return wb_file_request_sync (file, kinds[mode], TRUE);
+}
+
+static GstFlowReturn
+finish_timed_out (
+    GstWbFileSink *self, WbFile *file, gint64 elapsed_us, const WbStall *stall)
+{
+  WbStats stats;
+
+  /* Said before, of the same sync. */
+  wb_file_get_stats (file, &stats);
+  if (stats.sync_result == WB_RESULT_TIMEOUT)
+    return GST_FLOW_OK;
+  post_sync_message (self, file, WB_RESULT_TIMEOUT, elapsed_us);
+  return post_timeout (self, stall, "the file is not known to be on the disk")
+      ? GST_FLOW_ERROR
+      : GST_FLOW_OK;
 }
 
 /* Waits for the finishing sync, tells the world, and says how it went. */
@@ -766,17 +819,10 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token)
   } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
 
   elapsed = g_get_monotonic_time () - start;
-  if (status == WB_INTERRUPTED) {
-    post_sync_message (self, file, WB_RESULT_CANCELLED, elapsed);
-    return flow;
-  }
-  if (status == WB_TIMEOUT) {
-    post_sync_message (self, file, WB_RESULT_TIMEOUT, elapsed);
-    return post_timeout (
-               self, &stall, "the file is not known to be on the disk")
-        ? GST_FLOW_ERROR
-        : GST_FLOW_OK;
-  }
+  if (status == WB_TIMEOUT)
+    return finish_timed_out (self, file, elapsed, &stall);
+  if (status == WB_INTERRUPTED)
+    result = WB_RESULT_CANCELLED;
   post_sync_message (self, file, result, elapsed);
   if (result == WB_RESULT_FAILED) {
     post_file_error (self, file);
@@ -794,8 +840,7 @@ gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
 
   if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
     return flow;
-  return finish (self, self->file,
-      wb_file_request_sync (self->file, eos_sync_kind (self), TRUE));
+  return finish (self, self->file, request_finish (self, self->file));
 }
 
 /* SYNC_AFTER: everything up to here is synced before render returns. */
@@ -1031,15 +1076,7 @@ seek (GstWbFileSink *self, guint64 position)
   guint64 from;
 
   if (!wb_file_seek (self->file, position, &from)) {
-    g_autofree gchar *name = display_name (self);
-
-    GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
-        ("Error while seeking in file \"%s\" from %" G_GUINT64_FORMAT
-         " to %" G_GUINT64_FORMAT ": %s.",
-            name, from, position,
-            wb_file_is_seekable (self->file) ? g_strerror (EOVERFLOW)
-                                             : g_strerror (ESPIPE)),
-        (NULL));
+    post_file_error (self, self->file);
     return FALSE;
   }
   if (position != from)
@@ -1110,8 +1147,7 @@ gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
       gst_query_parse_position (query, &format, NULL);
       if (format != GST_FORMAT_DEFAULT && format != GST_FORMAT_BYTES)
         return FALSE;
-      gst_query_set_position (
-          query, GST_FORMAT_BYTES, (gint64) current_position (self));
+      gst_query_set_position (query, format, (gint64) current_position (self));
       return TRUE;
     case GST_QUERY_FORMATS:
       gst_query_set_formats (query, 2, GST_FORMAT_DEFAULT, GST_FORMAT_BYTES);
@@ -1252,7 +1288,7 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
     return TRUE;
   if (wb_file_needs_sync (file, &token)) {
     if (token == 0)
-      token = wb_file_request_sync (file, eos_sync_kind (self), TRUE);
+      token = request_finish (self, file);
     finish (self, file, token);
   }
   position = wb_file_get_position (file);

@@ -385,6 +385,14 @@ latch (
   wake_callers (file);
 }
 
+/* Whether what is queued can no longer be written. A seek that was refused
+ * takes nothing from what came before it. */
+static gboolean
+is_broken (const WbFile *file)
+{
+  return file->error.kind != WB_ERROR_NONE && file->error.kind != WB_ERROR_SEEK;
+}
+
 /* Tells the listener that there is news. Unlocks for it. */
 static void
 notify (WbFile *file)
@@ -865,7 +873,7 @@ static gboolean
 may_go_on (WbFile *file, guint64 generation)
 {
   return !file->abandoned && file->generation == generation
-      && file->error.kind == WB_ERROR_NONE;
+      && !is_broken (file);
 }
 
 /* Holds the writer until the run fits the window, in steps of what is retired;
@@ -1034,8 +1042,7 @@ io_write (WbFile *file)
   if (wait_for_window (file, generation))
     done = write_run (file, generation);
 
-  stale = file->generation != generation || file->abandoned
-      || file->error.kind != WB_ERROR_NONE;
+  stale = file->generation != generation || file->abandoned || is_broken (file);
   if (file->generation == generation)
     file->queued -= MIN (file->queued, done);
   wb_queue_finish (&file->queue, &file->run, done, stale, file->garbage);
@@ -1052,7 +1059,7 @@ io_write (WbFile *file)
 static gboolean
 drain (WbFile *file, guint64 generation)
 {
-  while (file->control && file->error.kind == WB_ERROR_NONE) {
+  while (file->control && !is_broken (file)) {
     if (file->abandoned || file->generation != generation)
       return FALSE;
     wb_planner_release (&file->planner, TRUE);
@@ -1191,7 +1198,7 @@ io_restart (WbFile *file)
   if (file->abandoned)
     return;
 
-  if (truncate && file->error.kind == WB_ERROR_NONE) {
+  if (truncate && !is_broken (file)) {
     enter (file, &file->io_call, "ftruncate", file->base);
     do
       code =
@@ -1280,7 +1287,7 @@ io_loop (WbFile *file)
       file->io_state = IO_BUSY;
     } else if (wb_queue_peek (&file->queue)->size == 0) {
       io_sync (file);
-    } else if (file->error.kind != WB_ERROR_NONE) {
+    } else if (is_broken (file)) {
       discard_data (file);
     } else {
       if (!worth_writing (file))
@@ -1724,6 +1731,8 @@ wb_file_seek (WbFile *file, guint64 position, guint64 *from)
     if (!file->seekable || position > G_MAXINT64
         || position > G_MAXINT64 - file->base) {
       moved = FALSE;
+      latch (file, WB_ERROR_SEEK, file->seekable ? EOVERFLOW : ESPIPE, "seek",
+          position);
     } else {
       file->push_offset = file->base + position;
       file->stats.seeks++;

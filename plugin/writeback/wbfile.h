@@ -80,6 +80,7 @@ typedef enum
   WB_ERROR_NO_LOCATION,
   WB_ERROR_OPEN,
   WB_ERROR_BUSY, /* an abandoned thread still holds the file */
+  WB_ERROR_SEEK, /* refused; `offset` is the position asked for */
   WB_ERROR_WRITE,
   WB_ERROR_NO_SPACE, /* the disk or a quota is full */
   WB_ERROR_SYNC,
@@ -166,6 +167,7 @@ typedef struct
   guint64 wait_us, max_wait_us; /* pushes held */
   guint64 sync_us;              /* the last sync, from request to result */
   guint64 durable_bytes;
+  guint64 preallocated_bytes;
   guint64 final_size; /* what the file's size is, or will be */
   guint64 window;     /* bytes, G_MAXUINT64: none */
   gboolean degraded;
@@ -223,8 +225,9 @@ void wb_file_end_buffer (WbFile *file);
 /* Unlocks, and wakes the I/O thread if it is time. */
 void wb_file_end (WbFile *file);
 
-/* Moves the position to `position` bytes from the base. FALSE if the target
- * has no positions or the offset is beyond what a file can have. Nothing is
+/* Moves the position to `position` bytes from the base. FALSE, and the error
+ * is latched, if the target has no positions or the offset is beyond what a file
+ * can have; what was handed over before is written all the same. Nothing is
  * waited for. `*from` is the old position. */
 gboolean wb_file_seek (WbFile *file, guint64 position, guint64 *from);
 
