@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# What the scripts share: installing what is missing, and building. Source it:
+#   . "$(dirname "$(readlink -f "$0")")/lib.sh"
+# shellcheck shell=bash
+
+SOURCE_DIR=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.." && pwd -P)
+SCRIPT_NAME=$(basename "$0")
+
+# To compile the plugin and the tools.
+# shellcheck disable=SC2034  # for those who source this
+BUILD_PACKAGES=(meson ninja-build gcc libc6-dev pkg-config libgstreamer1.0-dev
+  libgstreamer-plugins-base1.0-dev)
+
+# To read discs' streams and write Matroska: parsebin is in -base, matroskamux in
+# -good, the demuxers and most parsers in -bad, DVD's in -ugly.
+# shellcheck disable=SC2034
+RUN_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly)
+
+say() { printf '%s: %s\n' "$SCRIPT_NAME" "$*" >&2; }
+
+die() {
+  say "$@"
+  exit 1
+}
+
+is_installed() {
+  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    env DEBIAN_FRONTEND=noninteractive "$@"
+  else
+    sudo env DEBIAN_FRONTEND=noninteractive "$@"
+  fi
+}
+
+# need_packages PACKAGE...: installs those that are missing, and says so. Without
+# apt, or without a way to become root, says which they are and exits.
+need_packages() {
+  local package missing=()
+
+  if ! command -v dpkg-query >/dev/null; then
+    say "no dpkg here: the packages of this system that match these are needed: $*"
+    return 0
+  fi
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+    die "needs these packages, and there is neither root nor sudo: ${missing[*]}"
+  fi
+  say "installing: ${missing[*]}"
+  as_root apt-get -qq update || die "apt-get update failed"
+  as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" >&2 \
+    || die "could not install: ${missing[*]}"
+}
+
+# quietly COMMAND...: its output only if it fails.
+quietly() {
+  local log status=0
+
+  log=$(mktemp)
+  "$@" >"$log" 2>&1 || status=$?
+  [ $status -eq 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return $status
+}
+
+# configure_in DIR [MESON-ARGUMENT...]: sets DIR up, or changes its options. DIR
+# may be there from an earlier run; a broken one is set up anew.
+configure_in() {
+  local dir=$1
+  shift
+
+  if [ ! -f "$dir/build.ninja" ]; then
+    quietly meson setup "$dir" "$SOURCE_DIR" "$@" || die "meson setup failed"
+  elif [ $# -gt 0 ]; then
+    quietly meson configure "$dir" "$@" || die "meson configure failed"
+  fi
+}
+
+# compile_in DIR [TARGET...]: builds the targets, or everything.
+compile_in() {
+  local dir=$1
+  shift
+
+  quietly ninja -C "$dir" "$@" || die "the build failed"
+}
+
+# build_in DIR [MESON-ARGUMENT...]: sets up and builds everything.
+build_in() {
+  configure_in "$@"
+  compile_in "$1"
+}

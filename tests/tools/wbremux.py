@@ -1,0 +1,641 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""wbremux as a user runs it: good input, bad input, bad output, signals.
+
+Usage: wbremux.py WBREMUX [CASE...]. Speaks TAP. The plugin is found through
+GST_PLUGIN_PATH. Inputs are made with ffmpeg and compared with what comes out
+packet by packet; a case whose tools are missing is skipped.
+"""
+
+import fcntl
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+WBREMUX = os.path.abspath(sys.argv[1])
+TIMEOUT = 60
+
+# Streams of 188 and 192 byte packets, and of a DVD; long enough that subtitles
+# and a second soundtrack can begin after what a demuxer looks at.
+VIDEO = "-f lavfi -i testsrc2=size=320x240:rate=25:duration={0}"
+TONE = "-f lavfi -i sine=frequency={1}:sample_rate=48000:duration={0}"
+H264 = "-c:v libx264 -preset ultrafast -bf 2 -g 25 -pix_fmt yuv420p"
+# So few bits that several pictures begin in one packet: only one has a PTS.
+MPEG2 = "-c:v mpeg2video -b:v 200k -bf 2 -g 15"
+
+
+class Skip(Exception):
+    pass
+
+
+def check(condition, text):
+    if not condition:
+        raise AssertionError(text)
+
+
+def need(*programs):
+    for program in programs:
+        if not shutil.which(program):
+            raise Skip(f"{program} is not installed")
+
+
+def ffmpeg(*args):
+    need("ffmpeg")
+    command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y"]
+    for arg in args:
+        command += arg.split() if " " in arg else [arg]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise Skip("this ffmpeg cannot make the input: " + result.stderr.strip()[:200])
+
+
+def two_tracks(path, video, audio1, audio2, more, seconds=8):
+    ffmpeg(VIDEO.format(seconds), TONE.format(seconds, 440), TONE.format(seconds, 880),
+           "-map 0 -map 1 -map 2", video, f"-c:a:0 {audio1}", f"-c:a:1 {audio2}",
+           "-metadata:s:a:0 language=eng -metadata:s:a:1 language=deu", more, path)
+    return path
+
+
+class Result:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+        self.lines = err.splitlines()
+
+
+def wbremux(*args, **kwargs):
+    run = subprocess.run([WBREMUX, *args], capture_output=True, text=True,
+                         timeout=TIMEOUT, **kwargs)
+    return Result(run.returncode, run.stdout, run.stderr)
+
+
+def streams(path):
+    """Of each stream: kind, codec, language, number of packets, hash of its data."""
+    need("ffmpeg", "ffprobe")
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_packets", "-of", "compact=p=0",
+         "-show_entries", "stream=index,codec_type,codec_name,nb_read_packets:"
+         "stream_tags=language", path], capture_output=True, text=True, check=True).stdout
+    found = {}
+    for line in out.splitlines():
+        fields = dict(f.split("=", 1) for f in line.split("|") if "=" in f)
+        if "index" in fields:
+            found[int(fields["index"])] = fields
+    hashes = subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0", "-c", "copy",
+         "-f", "streamhash", "-hash", "md5", "-"], capture_output=True, text=True).stdout
+    for line in hashes.splitlines():
+        number, _, value = line.split(",")
+        found[int(number)]["hash"] = value
+    return [found[i] for i in sorted(found)]
+
+
+def decoded(path):
+    """The hash of the decoded video: its packaging differs between containers."""
+    return subprocess.run(
+        ["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-map", "0:v:0", "-f", "md5", "-"],
+        capture_output=True, text=True, check=True).stdout
+
+
+def times(path, stream):
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries",
+         "packet=pts_time", "-of", "csv=p=0", path],
+        capture_output=True, text=True, check=True).stdout
+    return sorted(float(t) for t in re.findall(r"[\d.]+", out))
+
+
+def check_accepted(path):
+    need("mkvmerge")
+    result = subprocess.run(["mkvmerge", "-J", path], capture_output=True, text=True)
+    check(result.returncode == 0, result.stdout[-500:])
+    check('"errors": []' in result.stdout and '"warnings": []' in result.stdout,
+          result.stdout[-500:])
+
+
+def check_seekable(path):
+    """It has cues, and begins at zero."""
+    need("mkvinfo", "ffprobe")
+    info = subprocess.run(["mkvinfo", "-a", path], capture_output=True, text=True).stdout
+    check("Cues" in info, "no cues")
+    start = subprocess.run(
+        ["ffprobe", "-v", "error", "-show_entries", "format=start_time", "-of", "csv=p=0",
+         path], capture_output=True, text=True).stdout
+    check(abs(float(start)) < 0.01, f"begins at {start}")
+
+
+def same_tracks(a, b, exact=("audio",)):
+    """Every track of @a is in @b, in any order, with all its packets. (A broken
+    first line of ffprobe's is a transport stream's programs.)"""
+    a, b = streams(a), streams(b)
+    check(len(a) == len(b), f"{len(a)} tracks became {len(b)}")
+    for kind in ("video", "audio", "subtitle"):
+        left = [s for s in a if s["codec_type"] == kind]
+        right = [s for s in b if s["codec_type"] == kind]
+        key = "hash" if kind in exact else "nb_read_packets"
+        check([s["codec_name"] for s in left] == [s["codec_name"] for s in right],
+              f"{left} {right}")
+        check([s["nb_read_packets"] for s in left] == [s["nb_read_packets"] for s in right],
+              f"packets: {left} {right}")
+        check([s[key] for s in left] == [s[key] for s in right], f"{key}: {left} {right}")
+
+
+def check_durable(result):
+    check(result.code == 0, f"exit {result.code}: {result.err}")
+    check(re.search(r"\d MB in .* s, .* MB/s, peak dirty .* MB, durable$", result.out, re.M),
+          result.out)
+    check(not result.err, result.err)
+
+
+def check_refused(result, name, words=None, code=1):
+    check(result.code == code, f"exit {result.code}: {result.err}")
+    check(len(result.lines) == 1, f"not one line: {result.err!r}")
+    check(result.lines[0].startswith("wbremux: ") and name in result.lines[0], result.err)
+    if words:
+        check(words in result.lines[0], result.err)
+    check(not result.out, result.out)
+
+
+def check_left(*names):
+    check(sorted(os.listdir(".")) == sorted(names), f"left behind: {os.listdir('.')}")
+
+
+# --- good input ---------------------------------------------------------------
+
+def ts_188():
+    two_tracks("in.ts", H264, "ac3", "aac", "-f mpegts")
+    check_durable(wbremux("in.ts", "out.mkv"))
+    source, made = streams("in.ts"), streams("out.mkv")
+    check([s["nb_read_packets"] for s in source] == [s["nb_read_packets"] for s in made],
+          f"{source} {made}")
+    check(source[1]["hash"] == made[1]["hash"], "AC-3 differs")
+    check(decoded("in.ts") == decoded("out.mkv"), "video differs")
+    check([s.get("tag:language") for s in made[1:]] == ["eng", "ger"], f"{made}")
+    check("tag:language" not in made[0], "a language was made up")
+    check_accepted("out.mkv")
+    check_seekable("out.mkv")
+
+
+def ts_192():
+    two_tracks("in.m2ts", H264, "ac3", "eac3", "-mpegts_m2ts_mode 1 -f mpegts")
+    check_durable(wbremux("in.m2ts", "out.mkv"))
+    same_tracks("in.m2ts", "out.mkv")
+    check(decoded("in.m2ts") == decoded("out.mkv"), "video differs")
+    check_accepted("out.mkv")
+
+
+def disc_lpcm_and_dts():
+    """LPCM comes out of its packets sample by sample; DTS is of a type that the
+    demuxer does not know."""
+    two_tracks("in.m2ts", H264, "pcm_bluray", "dca -strict -2",
+               "-ac 2 -mpegts_m2ts_mode 1 -f mpegts")
+    check_durable(wbremux("in.m2ts", "out.mkv"))
+    source, made = streams("in.m2ts"), streams("out.mkv")
+    check(made[2]["codec_name"] == "dts" and made[2]["hash"] == source[2]["hash"], f"{made}")
+    check(made[1]["codec_name"].startswith("pcm_"), f"{made}")
+
+
+def mpeg2_ts():
+    two_tracks("in.ts", MPEG2, "ac3", "mp2", "-f mpegts")
+    check_durable(wbremux("in.ts", "out.mkv"))
+    same_tracks("in.ts", "out.mkv", exact=("video", "audio"))
+
+
+def dvd():
+    """All pictures, though most have no timestamp; evenly spaced."""
+    two_tracks("in.vob", MPEG2, "ac3", "mp2", "-f vob", seconds=20)
+    check_durable(wbremux("in.vob", "out.mkv"))
+    same_tracks("in.vob", "out.mkv", exact=("video", "audio"))
+    shown = times("out.mkv", "v:0")
+    steps = {round(b - a, 3) for a, b in zip(shown, shown[1:])}
+    check(steps == {0.04}, f"steps {steps}")
+    check_accepted("out.mkv")
+
+
+def dvd_late_subtitles():
+    """Subtitles that begin after the two seconds in which the demuxer looks."""
+    two_tracks("plain.vob", MPEG2, "ac3", "mp2", "-f vob", seconds=20)
+    add_subtitles("plain.vob", "in.vob", [(8, 0x20), (9, 0x21), (15, 0x20), (16, 0x21)])
+    check_durable(wbremux("in.vob", "out.mkv"))
+    made = [s for s in streams("out.mkv") if s["codec_type"] == "subtitle"]
+    check([s["codec_name"] for s in made] == ["dvd_subtitle"] * 2, f"{made}")
+    check([s["nb_read_packets"] for s in made] == ["2", "2"], f"{made}")
+    check(abs(times("out.mkv", "s:0")[0] - 8) < 1, f"{times('out.mkv', 's:0')}")
+    check_accepted("out.mkv")
+
+
+def mkv_with_text():
+    with open("text.srt", "w") as file:
+        file.write("1\n00:00:01,000 --> 00:00:02,000\nTom & <i>Jerry</i>\n\n"
+                   "2\n00:00:04,000 --> 00:00:05,500\nFish & Chips 1 < 2\n")
+    two_tracks("plain.mkv", H264, "flac", "libopus", "-f matroska")
+    ffmpeg("-i plain.mkv -i text.srt -map 0 -map 1 -map 1 -c copy -c:s:0 srt -c:s:1 ass",
+           "-metadata:s:s:0 language=fra", "in.mkv")
+    check_durable(wbremux("in.mkv", "out.mkv"))
+    same_tracks("in.mkv", "out.mkv")
+    check(streams("out.mkv")[3].get("tag:language") == "fre", "language lost")
+    text = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", "out.mkv", "-map",
+                           "0:s:0", "-f", "srt", "-"], capture_output=True, text=True).stdout
+    check("Tom & <i>Jerry</i>" in text and "Fish & Chips" in text, text)
+    for stream in ("v:0", "a:0", "a:1"):
+        a, b = times("in.mkv", stream), times("out.mkv", stream)
+        check(all(abs(x - y) < 0.002 for x, y in zip(a, b)), f"{stream} moved")
+
+
+def mp4():
+    """qtdemux leaves out the last AAC frame that the edit list cuts."""
+    two_tracks("in.mp4", H264, "aac", "aac", "-f mp4")
+    check_durable(wbremux("in.mp4", "out.mkv"))
+    source, made = streams("in.mp4"), streams("out.mkv")
+    check(len(made) == 3, f"{made}")
+    check(source[0]["nb_read_packets"] == made[0]["nb_read_packets"], f"{made}")
+    check(decoded("in.mp4") == decoded("out.mkv"), "video differs")
+    for a, b in zip(source[1:], made[1:]):
+        check(int(a["nb_read_packets"]) - int(b["nb_read_packets"]) in (0, 1), f"{a} {b}")
+
+
+def hevc():
+    two_tracks("in.ts", "-c:v libx265 -preset ultrafast -x265-params log-level=none",
+               "ac3", "libmp3lame", "-f mpegts")
+    check_durable(wbremux("in.ts", "out.mkv"))
+    check(decoded("in.ts") == decoded("out.mkv"), "video differs")
+    check(len(streams("out.mkv")) == 3, "tracks")
+
+
+# --- silence ------------------------------------------------------------------
+
+def long_ts(path):
+    two_tracks(path, "-c:v mpeg2video -b:v 1M", "ac3", "mp2", "-f mpegts", seconds=60)
+
+
+def without(source, target, pid, keep):
+    """Takes out packets of @pid; keep(n, all) says which stay."""
+    data = open(source, "rb").read()
+    packets = [data[i:i + 188] for i in range(0, len(data), 188)]
+    of_pid = [i for i, p in enumerate(packets) if (p[1] & 0x1f) << 8 | p[2] == pid]
+    out = {i for n, i in enumerate(of_pid) if not keep(n, len(of_pid))}
+    with open(target, "wb") as file:
+        file.write(b"".join(p for i, p in enumerate(packets) if i not in out))
+
+
+def late_audio():
+    long_ts("long.ts")
+    without("long.ts", "in.ts", 0x102, lambda n, all: n > all // 2)
+    result = wbremux("in.ts", "out.mkv")
+    check(result.code == 0, result.err)
+    made = streams("out.mkv")
+    check(len(made) == 3, f"{made}")
+    check(made[0]["nb_read_packets"] == "1500", f"{made}")
+    check(made[1]["hash"] == streams("long.ts")[1]["hash"], "the other track suffered")
+    check(1200 < int(made[2]["nb_read_packets"]) <= 1250, f"{made}")
+    check(28 < times("out.mkv", "a:1")[0] < 32, "it moved")
+    check_accepted("out.mkv")
+
+
+def silent_audio():
+    long_ts("long.ts")
+    without("long.ts", "in.ts", 0x102, lambda n, all: False)
+    result = wbremux("in.ts", "out.mkv")
+    check_durable(result)
+    check(re.search(r"^left out: audio .*no data$", result.out, re.M), result.out)
+    made = streams("out.mkv")
+    check([s["nb_read_packets"] for s in made] == ["1500", "1875"], f"{made}")
+
+
+def audio_pauses():
+    long_ts("long.ts")
+    without("long.ts", "in.ts", 0x102, lambda n, all: n < all // 6 or n > all * 5 // 6)
+    result = wbremux("in.ts", "out.mkv")
+    check(result.code == 0, result.err)
+    made = streams("out.mkv")
+    check(made[0]["nb_read_packets"] == "1500", f"{made}")
+    check(made[1]["nb_read_packets"] == "1875", f"{made}")
+
+
+def left_out():
+    two_tracks("plain.vob", MPEG2, "ac3", "mp2", "-f vob", seconds=20)
+    add_subtitles("plain.vob", "in.vob", [(8, 0x20), (9, 0x20)])
+    check_durable(wbremux("in.vob", "dvd.mkv"))
+    ffmpeg("-i dvd.mkv -map 0 -c copy -c:s dvbsub -f mpegts in.ts")
+    result = wbremux("in.ts", "out.mkv")
+    check_durable(result)
+    check(re.search(r"^left out: subtitle .*DVB.*cannot take it$", result.out, re.M),
+          result.out)
+
+
+# --- bad input ----------------------------------------------------------------
+
+def missing_input():
+    check_refused(wbremux("none.ts", "out.mkv"), "none.ts", "No such file or directory")
+    check_left()
+
+
+def unreadable_input():
+    if os.geteuid() == 0:
+        raise Skip("root can read everything")
+    open("in.ts", "w").write("x")
+    os.chmod("in.ts", 0)
+    check_refused(wbremux("in.ts", "out.mkv"), "in.ts", "Permission denied")
+    check_left("in.ts")
+
+
+def directory_as_input():
+    os.mkdir("dir")
+    check_refused(wbremux("dir", "out.mkv"), "dir", "Is a directory")
+    check_left("dir")
+
+
+def pipe_as_input():
+    os.mkfifo("pipe")
+    check_refused(wbremux("pipe", "out.mkv"), "pipe", "not a regular file")
+    check_left("pipe")
+
+
+def empty_input():
+    open("in.ts", "w").close()
+    check_refused(wbremux("in.ts", "out.mkv"), "in.ts", "empty")
+    check_left("in.ts")
+
+
+def garbage():
+    for name, data in (("random", os.urandom(3000000)), ("zeros", bytes(500000)),
+                       ("text", b"no film\n" * 1000), ("pack", b"\0\0\1\xba" + os.urandom(99999)),
+                       ("sync", b"\x47" + bytes(187)) * 1):
+        with open("in.ts", "wb") as file:
+            file.write(data * (1000 if name == "sync" else 1))
+        check_refused(wbremux("in.ts", "out.mkv"), "in.ts")
+        check_left("in.ts")
+
+
+def nothing_fits():
+    ffmpeg(TONE.format(5, 440), "-c:a aac -f latm in.latm")
+    check_refused(wbremux("in.latm", "out.mkv"), "in.latm", "no track")
+    check_left("in.latm")
+
+
+def truncated():
+    two_tracks("whole.mkv", H264, "ac3", "mp2", "-f matroska")
+    size = os.path.getsize("whole.mkv")
+    with open("in.mkv", "wb") as file:
+        file.write(open("whole.mkv", "rb").read()[:size // 2 + 1])
+    result = wbremux("in.mkv", "out.mkv")
+    check(result.code == 0, result.err)
+    check(len(result.lines) == 1 and "before it should" in result.err, result.err)
+    check(len(streams("out.mkv")) == 3, "tracks")
+    check_accepted("out.mkv")
+
+    two_tracks("whole.mp4", H264, "aac", "aac", "-f mp4")
+    with open("in.mp4", "wb") as file:
+        file.write(open("whole.mp4", "rb").read()[:100000])
+    check_refused(wbremux("in.mp4", "out2.mkv"), "in.mp4")
+    check(not os.path.exists("out2.mkv"), "half a file was left")
+
+
+def damaged():
+    two_tracks("whole.ts", H264, "ac3", "mp2", "-f mpegts")
+    data = bytearray(open("whole.ts", "rb").read())
+    for at in range(len(data) // 3, len(data) // 3 + 20000):
+        data[at] = at * 7 & 0xff
+    open("in.ts", "wb").write(data)
+    result = wbremux("in.ts", "out.mkv")
+    check(result.code in (0, 1), f"{result.code} {result.err}")
+    check(len(streams("out.mkv")) == 3, "tracks")
+    check_accepted("out.mkv")
+
+
+# --- bad output ---------------------------------------------------------------
+
+def small():
+    two_tracks("in.ts", H264, "ac3", "mp2", "-f mpegts", seconds=3)
+
+
+def output_in_missing_directory():
+    small()
+    check_refused(wbremux("in.ts", "none/out.mkv"), "none/out.mkv", "No such file or directory")
+    check_left("in.ts")
+
+
+def output_is_directory():
+    small()
+    os.mkdir("out.mkv")
+    for args in ((), ("--force",)):
+        check_refused(wbremux(*args, "in.ts", "out.mkv"), "out.mkv", "Is a directory")
+    check_left("in.ts", "out.mkv")
+
+
+def output_without_permission():
+    if os.geteuid() == 0:
+        raise Skip("root can write everything")
+    small()
+    os.mkdir("dir", 0o555)
+    check_refused(wbremux("in.ts", "dir/out.mkv"), "dir/out.mkv", "Permission denied")
+
+
+def output_is_input():
+    small()
+    before = open("in.ts", "rb").read()
+    os.link("in.ts", "hard.mkv")
+    os.symlink("in.ts", "soft.mkv")
+    for name in ("in.ts", "./in.ts", "hard.mkv", "soft.mkv"):
+        check_refused(wbremux("--force", "in.ts", name), "is the input")
+    os.link("in.ts", "new.mkv.part")
+    check_refused(wbremux("--force", "in.ts", "new.mkv"), "is the input")
+    check(open("in.ts", "rb").read() == before, "the input was changed")
+
+
+def output_exists():
+    small()
+    open("out.mkv", "w").write("mine")
+    check_refused(wbremux("in.ts", "out.mkv"), "out.mkv", "exists already")
+    check(open("out.mkv").read() == "mine", "it was changed")
+    check_durable(wbremux("--force", "in.ts", "out.mkv"))
+    check(len(streams("out.mkv")) == 3, "tracks")
+    check_left("in.ts", "out.mkv")
+
+
+def output_is_link():
+    small()
+    open("target.mkv", "w").write("old")
+    os.symlink("target.mkv", "out.mkv")
+    check_durable(wbremux("--force", "in.ts", "out.mkv"))
+    check(os.path.islink("out.mkv") and os.path.getsize("target.mkv") > 1000, "not followed")
+
+
+def output_is_pipe():
+    small()
+    os.mkfifo("out.mkv")
+    check_refused(wbremux("--force", "in.ts", "out.mkv"), "out.mkv", "not a regular file")
+
+
+def part_of_another():
+    small()
+    with open("out.mkv.part", "w") as part:
+        part.write("another's")
+        part.flush()
+        check_refused(wbremux("in.ts", "out.mkv"), "out.mkv.part", "exists already")
+        fcntl.flock(part, fcntl.LOCK_EX)
+        check_refused(wbremux("--force", "in.ts", "out.mkv"), "out.mkv.part", "another wbremux")
+    check(open("out.mkv.part").read() == "another's", "it was changed")
+    check_durable(wbremux("--force", "in.ts", "out.mkv"))
+    check_left("in.ts", "out.mkv")
+
+
+def limited_size():
+    """No room for the file: as a full disk, without needing one."""
+    import resource
+    small()
+    result = wbremux("in.ts", "out.mkv", preexec_fn=lambda: resource.setrlimit(
+        resource.RLIMIT_FSIZE, (100000, 100000)))
+    check_refused(result, "out.mkv")
+    check_left("in.ts")
+
+
+def usage():
+    for args in ((), ("a",), ("a", "b", "c"), ("--no-such-option",)):
+        result = wbremux(*args)
+        check(result.code == 2 and len(result.lines) == 1, f"{args} {result.code} {result.err}")
+    check(wbremux("--help").code == 0 and wbremux("--version").code == 0, "help")
+
+
+def odd_names():
+    small()
+    os.mkdir("a dir")
+    os.rename("in.ts", "a dir/ü %s in.ts")
+    check_durable(wbremux("a dir/ü %s in.ts", "a dir/out \u266b.mkv"))
+    name = os.fsdecode(b"a dir/\xff.mkv")
+    check_durable(wbremux("a dir/ü %s in.ts", name))
+    check(os.path.exists(name), "not there")
+
+
+# --- signals ------------------------------------------------------------------
+
+def big():
+    two_tracks("in.ts", "-c:v mpeg2video -qscale:v 1 -g 12", "ac3", "mp2", "-f mpegts",
+               seconds=60)
+
+
+def interrupt(signals):
+    """Sends them as soon as data is on its way."""
+    process = subprocess.Popen([WBREMUX, "in.ts", "out.mkv"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and process.poll() is None:
+        if os.path.exists("out.mkv.part") and os.path.getsize("out.mkv.part") > 0:
+            break
+        time.sleep(0.002)
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.001)
+    out, err = process.communicate(timeout=TIMEOUT)
+    return Result(process.returncode, out, err)
+
+
+def interrupted_once():
+    big()
+    result = interrupt([signal.SIGINT])
+    if result.code == 0:
+        raise Skip("it was done before the signal came")
+    check(result.code == 130, f"{result.code} {result.err}")
+    check("durable" in result.out, result.out)
+    check_left("in.ts", "out.mkv")
+    check(len(streams("out.mkv")) == 3, "tracks")
+    check(0 < int(streams("out.mkv")[0]["nb_read_packets"]) < 1500, "length")
+    check_accepted("out.mkv")
+
+
+def interrupted_twice():
+    big()
+    result = interrupt([signal.SIGINT, signal.SIGTERM])
+    if result.code in (0, 130):
+        raise Skip("it was done before the second signal came")
+    check(result.code == 1, f"{result.code} {result.err}")
+    check_left("in.ts")
+
+
+# --- helpers for a DVD's subtitles --------------------------------------------
+
+def subtitle_unit():
+    """The smallest picture: 8 x 2 pixels, shown for two seconds."""
+    pixels = bytes([0x21, 0x21])
+    control = 4 + len(pixels)
+    commands = bytes([0x00, 0x03, 0x32, 0x10, 0x04, 0xff, 0xf0, 0x05, 0x00, 0x00, 0x07,
+                      0x00, 0x00, 0x01, 0x06, 0, 4, 0, 5, 0x01, 0xff])
+    second = control + 4 + len(commands)
+    first = (0).to_bytes(2, "big") + second.to_bytes(2, "big") + commands
+    last = (180).to_bytes(2, "big") + second.to_bytes(2, "big") + bytes([0x02, 0xff])
+    size = control + len(first) + len(last)
+    return size.to_bytes(2, "big") + control.to_bytes(2, "big") + pixels + first + last
+
+
+def clock(pack):
+    b = pack[4:10]
+    return ((b[0] >> 3 & 7) << 30 | (b[0] & 3) << 28 | b[1] << 20 | (b[2] >> 3) << 15
+            | (b[2] & 3) << 13 | b[3] << 5 | b[4] >> 3)
+
+
+def timestamp(value):
+    return bytes([0x21 | value >> 29 & 0xe, value >> 22 & 0xff, value >> 14 & 0xfe | 1,
+                  value >> 7 & 0xff, value << 1 & 0xfe | 1])
+
+
+def add_subtitles(source, target, places):
+    """Puts a subtitle of a substream into a pack of its own at each (second,
+    substream)."""
+    data = open(source, "rb").read()
+    places = list(places)
+    with open(target, "wb") as file:
+        for at in range(0, len(data), 2048):
+            pack = data[at:at + 2048]
+            is_pack = pack[:4] == b"\0\0\1\xba"
+            if places and is_pack and clock(pack) >= places[0][0] * 90000:
+                _, substream = places.pop(0)
+                packet = (b"\x81\x80\x05" + timestamp(clock(pack) + 45000)
+                          + bytes([substream]) + subtitle_unit())
+                new = pack[:14] + b"\0\0\1\xbd" + len(packet).to_bytes(2, "big") + packet
+                padding = 2048 - len(new) - 6
+                file.write(new + b"\0\0\1\xbe" + padding.to_bytes(2, "big")
+                           + b"\xff" * padding)
+            file.write(pack)
+
+
+CASES = [ts_188, ts_192, disc_lpcm_and_dts, mpeg2_ts, dvd, dvd_late_subtitles,
+         mkv_with_text, mp4, hevc, late_audio, silent_audio, audio_pauses, left_out,
+         missing_input, unreadable_input, directory_as_input, pipe_as_input, empty_input,
+         garbage, nothing_fits, truncated, damaged, output_in_missing_directory,
+         output_is_directory, output_without_permission, output_is_input, output_exists,
+         output_is_link, output_is_pipe, part_of_another, limited_size, usage, odd_names,
+         interrupted_once, interrupted_twice]
+
+
+def run(number, case):
+    with tempfile.TemporaryDirectory(prefix="wbremux-test-") as directory:
+        os.chdir(directory)
+        try:
+            case()
+            print(f"ok {number} - {case.__name__}", flush=True)
+            return True
+        except Skip as skip:
+            print(f"ok {number} - {case.__name__} # SKIP {skip}", flush=True)
+            return True
+        except Exception as error:  # noqa: BLE001
+            print(f"not ok {number} - {case.__name__}", flush=True)
+            for line in f"{type(error).__name__}: {error}".splitlines():
+                print(f"# {line}", flush=True)
+            return False
+        finally:
+            os.chdir("/")
+
+
+def main():
+    cases = [c for c in CASES if c.__name__ in sys.argv[2:]] or CASES
+    print(f"1..{len(cases)}", flush=True)
+    results = [run(n, case) for n, case in enumerate(cases, 1)]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/* The file a run makes: written as OUTPUT.part, named OUTPUT when it is
+ * whole. Used from one thread. */
+typedef struct _OutFile OutFile;
+
+OutFile *out_file_claim (
+    const gchar *output, const gchar *input, gboolean force, GError **error);
+const gchar *out_file_get_part (const OutFile *self);
+gboolean out_file_keep (OutFile *self, GError **error);
+gboolean out_file_sync_name (OutFile *self, GError **error);
+void out_file_free (OutFile *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (OutFile, out_file_free)
+
+G_END_DECLS

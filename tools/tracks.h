@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* One track of the input, as the inspection found it. */
+typedef struct
+{
+  gchar *id;     /* the stream id, the same in every run over a file */
+  GstCaps *caps; /* at its first buffer, or what it announced */
+  GstTagList *tags;
+  GstClockTimeDiff start; /* running time of its earliest buffer seen */
+  GstClockTime origin;    /* where its first segment begins, see track_place */
+  GstClockTime duration;  /* of its first buffer */
+  guint n_buffers;        /* seen so far by the inspection */
+  gboolean sparse;        /* subtitles: silence is normal */
+  gboolean ended;
+
+  /* The verdict: a pad template of the muxer and, rarely, the name of an
+   * element that must stand before it; or the reason why not. */
+  GstPadTemplate *templ;
+  const gchar *converter;
+  gchar *reason;
+
+  gboolean is_markup; /* text in Pango's markup, which becomes plain again */
+
+  /* Instead of caps, for what the demuxer has not shown; and what is lost of
+   * what it has. */
+  gchar *label;
+  gchar *note;
+} Track;
+
+void track_free (Track *self);
+const gchar *track_get_kind (const Track *self);
+gchar *track_describe (const Track *self);
+gboolean track_is_subtitle (GstCaps *caps);
+gboolean track_is_text (GstCaps *caps);
+GstClockTimeDiff track_place (
+    const Track *self, const GstSegment *segment, GstClockTime ts);
+void track_decide (Track *self, GstElement *muxer);
+
+/* What the muxer takes on any of its pads, best first. */
+GstCaps *muxer_get_caps (GstElement *muxer);
+gboolean answer_caps_query (GstQuery *query, GstCaps *caps);
+
+G_END_DECLS
