@@ -99,7 +99,8 @@ struct _WbFile
   guint users; /* threads that hold the fd */
   gboolean opened;
   gboolean closed;
-  gboolean quit;
+  gboolean quit;         /* the I/O thread ends when the queue is empty */
+  gboolean retirer_quit; /* then the retirer does */
   gboolean abandoned;
   gboolean listed;     /* among the abandoned files */
   gboolean identified; /* device and inode are known */
@@ -137,6 +138,7 @@ struct _WbFile
   gint64 drain_mark_us;
   gint64 last_retire_us;
   WbMeter drain_meter, write_meter;
+  gint64 write_waited_us; /* for a stream to take data, before this write */
   guint64 time_window, time_queue; /* what max-dirty-time allows now, bytes */
   guint64 queue_bound;             /* bytes */
   guint64 stream_offset;    /* targets without positions: bytes written */
@@ -657,7 +659,7 @@ retirer_main (gpointer data)
   WbStep step;
 
   file_lock (file);
-  while (!file->quit && !file->abandoned) {
+  while (!file->retirer_quit && !file->abandoned) {
     if (!file->hold_retirer && file->control
         && wb_planner_next (&file->planner, &step)) {
       retire_one_step (file, &step, chunk_began_us);
@@ -961,10 +963,12 @@ write_some (WbFile *file, gsize done)
     file->sys->wait_writable (file->fd, file->wake_fds[0]);
     code = EINTR;
     file_lock (file);
+    file->write_waited_us += g_get_monotonic_time () - file->io_call.since_us;
     file->io_call.name = NULL;
   } else {
-    gint64 took = leave (file, &file->io_call);
+    gint64 took = leave (file, &file->io_call) + file->write_waited_us;
 
+    file->write_waited_us = 0;
     if (result > 0)
       wb_meter_note (&file->write_meter, (guint64) result, took, TRUE);
   }
@@ -1311,8 +1315,7 @@ io_main (gpointer data)
     wake_callers (file);
     io_loop (file);
   }
-  /* The retirer has nothing left to do for a file that ends. */
-  file->quit = TRUE;
+  file->retirer_quit = TRUE;
   pthread_cond_signal (&file->retire_cond);
   file_unlock (file);
   thread_ends (file);
@@ -1346,14 +1349,14 @@ registry_remove (WbFile *file)
   pthread_mutex_unlock (&registry_lock);
 }
 
+/* Of a file that hangs in its open only the name is known. */
 static gboolean
 same_file (
     const WbFile *left_behind, const WbFile *file, const struct stat *status)
 {
-  if (strcmp (left_behind->location, file->location) == 0)
-    return TRUE;
-  return status != NULL && left_behind->identified
-      && left_behind->device == status->st_dev
+  if (!left_behind->identified)
+    return strcmp (left_behind->location, file->location) == 0;
+  return status != NULL && left_behind->device == status->st_dev
       && left_behind->inode == status->st_ino;
 }
 
@@ -1514,8 +1517,7 @@ wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
 
   file_lock (file);
   file->quit = TRUE;
-  pthread_cond_broadcast (&file->io_cond);
-  pthread_cond_broadcast (&file->retire_cond);
+  pthread_cond_signal (&file->io_cond);
   while (!file->closed && status == WB_OK)
     if (!wait_or_give_up (file, start, stall) && !file->closed)
       status = WB_TIMEOUT;

@@ -583,6 +583,28 @@ test_peak_dirty_stays_in_the_window (Fixture *f, gconstpointer data)
   }
 }
 
+/* Without any sync: what was handed over is written before the file closes,
+ * also when it has to wait for the window. */
+static void
+test_close_writes_what_is_queued (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  fault_delay (FAULT_WAIT, 2, 200 * 1000);
+  configure (f, &config);
+  config.bounds.max_queued_bytes = 2 * TOTAL;
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_all (f, file, &stall), ==, WB_OK);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpuint (stats.high_water, ==, TOTAL);
+  assert_content (f);
+  assert_nothing_left (f);
+}
+
 static void
 test_flush_truncates_and_goes_on (Fixture *f, gconstpointer data)
 {
@@ -629,6 +651,7 @@ main (int argc, char **argv)
   ADD ("hanging-write-and-back", test_hanging_write_and_back);
   ADD ("degraded-and-back", test_degraded_and_back);
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
+  ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
   return g_test_run ();
 }
