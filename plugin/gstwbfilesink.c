@@ -85,6 +85,11 @@ typedef enum
 #define DEFAULT_FILE_MODE FILE_MODE_TRUNCATE
 #define DEFAULT_O_SYNC FALSE
 #define DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT 0
+/* Upstream is asked for its duration when this much has come, which a file that
+ * is too small to reserve for never has, and again when it may know better. */
+#define ASK_DURATION_FIRST (4 * MIB)
+#define ASK_DURATION_FACTOR 16
+#define ASK_DURATION_LAST (1024 * MIB)
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 /* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning
  * disk behind NFS (libfreemkv's history: 8, 64 and 128 MiB were slower). */
@@ -93,6 +98,8 @@ typedef enum
 #define DEFAULT_MAX_DIRTY_TIME (1 * GST_SECOND)
 #define DEFAULT_MAX_QUEUED_BYTES (32 * MIB)
 #define DEFAULT_WRITEBACK WB_WRITEBACK_DROP
+#define DEFAULT_PREALLOCATE WB_PREALLOCATE_AUTO
+#define DEFAULT_SIZE_HINT 0
 #define DEFAULT_SYNC_ON_EOS SYNC_ON_EOS_FULL
 #define DEFAULT_SYNC_TIMEOUT (60 * GST_SECOND)
 #define DEFAULT_ON_SYNC_TIMEOUT ON_SYNC_TIMEOUT_WARN
@@ -113,6 +120,8 @@ enum
   PROP_MAX_DIRTY_TIME,
   PROP_MAX_QUEUED_BYTES,
   PROP_WRITEBACK,
+  PROP_PREALLOCATE,
+  PROP_SIZE_HINT,
   PROP_SYNC_ON_EOS,
   PROP_SYNC_TIMEOUT,
   PROP_ON_SYNC_TIMEOUT,
@@ -141,6 +150,8 @@ struct _GstWbFileSink
   GstClockTime max_dirty_time;
   guint64 max_queued_bytes;
   WbWriteback writeback;
+  WbPreallocate preallocate;
+  guint64 size_hint;
   SyncOnEos sync_on_eos;
   GstClockTime sync_timeout;
   OnSyncTimeout on_sync_timeout;
@@ -151,6 +162,12 @@ struct _GstWbFileSink
   guint64 last_position;
   gboolean error_posted; /* one a file */
   const WbSys *sys;
+  guint serial; /* counts starts: an answer may come for an earlier file */
+
+  /* --- of the streaming thread --- */
+  GstClockTime first_time, last_time; /* of the buffers */
+  guint64 pushed;                     /* bytes */
+  guint64 ask_duration_at;            /* bytes; G_MAXUINT64: not any more */
 };
 
 static void gst_wb_file_sink_uri_handler_init (
@@ -200,6 +217,12 @@ DEFINE_ENUM (writeback_get_type, "GstWbFileSinkWriteback",
         "Bound the unwritten data, leave what is written in the cache",
         "keep" },
     { WB_WRITEBACK_NONE, "Leave the cache to the kernel", "none" })
+
+DEFINE_ENUM (preallocate_get_type, "GstWbFileSinkPreallocate",
+    { WB_PREALLOCATE_NONE, "Reserve nothing", "none" },
+    { WB_PREALLOCATE_AUTO, "Reserve ahead where it helps", "auto" },
+    { WB_PREALLOCATE_REQUIRE,
+        "Reserve everything before the first byte, or fail", "require" })
 
 DEFINE_ENUM (sync_on_eos_get_type, "GstWbFileSinkSyncOnEos",
     { SYNC_ON_EOS_NONE, "Write, and sync nothing", "none" },
@@ -333,6 +356,12 @@ gst_wb_file_sink_set_property (
       break;
     case PROP_WRITEBACK:
       self->writeback = g_value_get_enum (value);
+      break;
+    case PROP_PREALLOCATE:
+      self->preallocate = g_value_get_enum (value);
+      break;
+    case PROP_SIZE_HINT:
+      self->size_hint = g_value_get_uint64 (value);
       break;
     case PROP_SYNC_ON_EOS:
       self->sync_on_eos = g_value_get_enum (value);
@@ -471,6 +500,12 @@ gst_wb_file_sink_get_property (
     case PROP_WRITEBACK:
       g_value_set_enum (value, self->writeback);
       break;
+    case PROP_PREALLOCATE:
+      g_value_set_enum (value, self->preallocate);
+      break;
+    case PROP_SIZE_HINT:
+      g_value_set_uint64 (value, self->size_hint);
+      break;
     case PROP_SYNC_ON_EOS:
       g_value_set_enum (value, self->sync_on_eos);
       break;
@@ -545,7 +580,21 @@ post_error (GstWbFileSink *self, const WbError *error)
               name),
           ("a thread that was left behind still holds the file"));
       break;
+    case WB_ERROR_NO_SIZE:
+      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+          ("File \"%s\": preallocate=require needs a size: set size-hint.",
+              name),
+          (NULL));
+      break;
     case WB_ERROR_NO_SPACE:
+      if (error->wanted != 0) {
+        GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+            ("No space for file \"%s\": %" G_GUINT64_FORMAT
+             " bytes wanted, %" G_GUINT64_FORMAT " free: %s.",
+                name, error->wanted, error->free, reason),
+            ("%s", error->call));
+        break;
+      }
       GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
           ("No space left for file \"%s\" at offset %" G_GUINT64_FORMAT ": %s.",
               name, error->offset, reason),
@@ -657,6 +706,41 @@ post_sync_message (
 }
 
 static void
+post_preallocated (GstWbFileSink *self, WbFile *file)
+{
+  g_autofree gchar *name = display_name (self);
+  WbReserveReport report;
+
+  wb_file_get_reserve_report (file, &report);
+  GST_INFO_OBJECT (self,
+      "space: %s, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+      " bytes, size known from %s",
+      wb_reserve_result_name (report.result), report.reserved, report.wanted,
+      wb_size_source_name (report.source));
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_element (GST_OBJECT (self),
+          gst_structure_new ("wbfilesink-preallocate", "location",
+              G_TYPE_STRING, name, "wanted", G_TYPE_UINT64, report.wanted,
+              "reserved", G_TYPE_UINT64, report.reserved, "source",
+              G_TYPE_STRING, wb_size_source_name (report.source), "result",
+              G_TYPE_STRING, wb_reserve_result_name (report.result), NULL)));
+}
+
+static void
+warn_of_space (GstWbFileSink *self, WbFile *file)
+{
+  g_autofree gchar *name = display_name (self);
+  WbReserveReport report;
+
+  wb_file_get_reserve_report (file, &report);
+  GST_ELEMENT_WARNING (self, RESOURCE, NO_SPACE_LEFT,
+      ("File \"%s\" will not fit: %" G_GUINT64_FORMAT
+       " bytes wanted, %" G_GUINT64_FORMAT " free.",
+          name, report.wanted, report.free),
+      (NULL));
+}
+
+static void
 post_degraded (GstWbFileSink *self, WbFile *file)
 {
   WbStats stats;
@@ -705,19 +789,29 @@ listener_log (gpointer data, WbLogLevel level, const char *message)
 }
 
 static void
-post_news (GstElement *element, gpointer data)
+post_events (GstWbFileSink *self, WbFile *file)
 {
-  GstWbFileSink *self = GST_WB_FILE_SINK (element);
-  WbFile *file = get_file (self);
-  WbEvents events;
+  WbEvents events = wb_file_take_events (file);
 
-  if (file == NULL)
-    return;
-  events = wb_file_take_events (file);
+  if ((events & WB_EVENT_WILL_NOT_FIT) != 0)
+    warn_of_space (self, file);
+  if ((events & WB_EVENT_PREALLOCATED) != 0)
+    post_preallocated (self, file);
   if ((events & WB_EVENT_DEGRADED) != 0)
     post_degraded (self, file);
   if ((events & WB_EVENT_ERROR) != 0)
     post_file_error (self, file);
+}
+
+static void
+post_news (GstElement *element, gpointer data)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (element);
+  WbFile *file = get_file (self);
+
+  if (file == NULL)
+    return;
+  post_events (self, file);
   wb_file_unref (file);
 }
 
@@ -819,6 +913,7 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token)
   } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
 
   elapsed = g_get_monotonic_time () - start;
+  post_events (self, file);
   if (status == WB_TIMEOUT)
     return finish_timed_out (self, file, elapsed, &stall);
   if (status == WB_INTERRUPTED)
@@ -1003,6 +1098,60 @@ begin (GstWbFileSink *self, gsize bytes)
   }
 }
 
+/* How much of the stream has come, for the estimate of its size. */
+static void
+note_time (GstWbFileSink *self, GstBuffer *buffer)
+{
+  GstClockTime time = GST_BUFFER_DTS_OR_PTS (buffer);
+
+  if (!GST_CLOCK_TIME_IS_VALID (time))
+    return;
+  if (!GST_CLOCK_TIME_IS_VALID (self->first_time))
+    self->first_time = self->last_time = time;
+  self->last_time = MAX (self->last_time, time);
+  wb_file_set_elapsed (
+      self->file, self->last_time - MIN (self->first_time, self->last_time));
+}
+
+/* Not on the streaming thread, where a source may hold locks while it pushes,
+ * and never waited for. Only the duration in time is asked for: one in bytes
+ * may be that of a file far upstream, before a decoder. */
+static void
+ask_duration (GstElement *element, gpointer serial)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (element);
+  gint64 duration = -1;
+  WbFile *file = NULL;
+
+  if (!gst_pad_peer_query_duration (
+          GST_BASE_SINK_PAD (self), GST_FORMAT_TIME, &duration)
+      || duration <= 0)
+    return;
+  GST_OBJECT_LOCK (self);
+  if (self->file != NULL && self->serial == GPOINTER_TO_UINT (serial))
+    file = wb_file_ref (self->file);
+  GST_OBJECT_UNLOCK (self);
+  if (file == NULL)
+    return;
+  GST_DEBUG_OBJECT (self, "upstream is %" GST_TIME_FORMAT " long",
+      GST_TIME_ARGS ((GstClockTime) duration));
+  wb_file_set_duration (file, (guint64) duration);
+  wb_file_unref (file);
+}
+
+static void
+note_pushed (GstWbFileSink *self, gsize size)
+{
+  self->pushed += size;
+  if (self->pushed < self->ask_duration_at)
+    return;
+  self->ask_duration_at = self->ask_duration_at < ASK_DURATION_LAST
+      ? self->ask_duration_at * ASK_DURATION_FACTOR
+      : G_MAXUINT64;
+  gst_element_call_async (
+      GST_ELEMENT (self), ask_duration, GUINT_TO_POINTER (self->serial), NULL);
+}
+
 static GstFlowReturn
 write_buffers (GstWbFileSink *self, GstBuffer **buffers, guint n, gsize size)
 {
@@ -1017,10 +1166,13 @@ write_buffers (GstWbFileSink *self, GstBuffer **buffers, guint n, gsize size)
     flow = begin (self, size);
     if (flow != GST_FLOW_OK)
       return flow;
-    for (guint i = 0; i < n && unreadable == NULL; i++)
+    for (guint i = 0; i < n && unreadable == NULL; i++) {
+      note_time (self, buffers[i]);
       if (!hand_over (self->file, buffers[i]))
         unreadable = buffers[i];
+    }
     wb_file_end (self->file);
+    note_pushed (self, size);
     if (unreadable != NULL) {
       post_unreadable (self, unreadable);
       return GST_FLOW_ERROR;
@@ -1096,6 +1248,9 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
     const GstSegment *segment;
 
     gst_event_parse_segment (event, &segment);
+    if (segment->format == GST_FORMAT_BYTES && segment->duration != (guint64) -1
+        && segment->duration <= G_MAXINT64)
+      wb_file_set_expected (self->file, WB_SIZE_SEGMENT, segment->duration);
     if (segment->format == GST_FORMAT_BYTES && !seek (self, segment->start)) {
       gst_event_unref (event);
       return FALSE;
@@ -1185,6 +1340,8 @@ fill_config (GstWbFileSink *self, WbFileConfig *config)
     config->mode = WB_OPEN_OVERWRITE;
   config->o_sync = self->o_sync;
   config->writeback = self->writeback;
+  config->preallocate = self->preallocate;
+  config->size_hint = self->size_hint;
   config->wake_bytes = self->buffer_size;
   config->unbuffered = self->buffer_mode == BUFFER_MODE_UNBUFFERED;
   config->transient_timeout_us =
@@ -1251,9 +1408,17 @@ gst_wb_file_sink_start (GstBaseSink *sink)
     post_open_failure (self, &error, &stall);
     return FALSE;
   }
+  self->first_time = self->last_time = GST_CLOCK_TIME_NONE;
+  self->pushed = 0;
+  self->ask_duration_at =
+      config.preallocate == WB_PREALLOCATE_AUTO && config.size_hint == 0
+      ? ASK_DURATION_FIRST
+      : G_MAXUINT64;
   GST_OBJECT_LOCK (self);
   self->file = file;
+  self->serial++;
   GST_OBJECT_UNLOCK (self);
+  post_events (self, file);
   return TRUE;
 }
 
@@ -1437,6 +1602,8 @@ gst_wb_file_sink_init (GstWbFileSink *self)
   self->max_dirty_time = DEFAULT_MAX_DIRTY_TIME;
   self->max_queued_bytes = DEFAULT_MAX_QUEUED_BYTES;
   self->writeback = DEFAULT_WRITEBACK;
+  self->preallocate = DEFAULT_PREALLOCATE;
+  self->size_hint = DEFAULT_SIZE_HINT;
   self->sync_on_eos = DEFAULT_SYNC_ON_EOS;
   self->sync_timeout = DEFAULT_SYNC_TIMEOUT;
   self->on_sync_timeout = DEFAULT_ON_SYNC_TIMEOUT;
@@ -1514,6 +1681,13 @@ init_mode_properties (void)
   properties[PROP_WRITEBACK] = g_param_spec_enum ("writeback", "Write-back",
       "What happens to the data in the page cache", writeback_get_type (),
       DEFAULT_WRITEBACK, FLAGS_READY);
+  properties[PROP_PREALLOCATE] = g_param_spec_enum ("preallocate",
+      "Preallocate", "Whether space is reserved ahead of the writes",
+      preallocate_get_type (), DEFAULT_PREALLOCATE, FLAGS_READY);
+  properties[PROP_SIZE_HINT] = g_param_spec_uint64 ("size-hint", "Size hint",
+      "Expected final size of the stream in bytes, to reserve space for (0 = "
+      "find out from upstream)",
+      0, G_MAXUINT64, DEFAULT_SIZE_HINT, FLAGS_READY);
   properties[PROP_SYNC_ON_EOS] =
       g_param_spec_enum ("sync-on-eos", "Sync on EOS",
           "What is synced at EOS, and at stop if anything was written since",
@@ -1562,6 +1736,7 @@ gst_wb_file_sink_class_init (GstWbFileSinkClass *klass)
   gst_type_mark_as_plugin_api (buffer_mode_get_type (), 0);
   gst_type_mark_as_plugin_api (file_mode_get_type (), 0);
   gst_type_mark_as_plugin_api (writeback_get_type (), 0);
+  gst_type_mark_as_plugin_api (preallocate_get_type (), 0);
   gst_type_mark_as_plugin_api (sync_on_eos_get_type (), 0);
   gst_type_mark_as_plugin_api (on_sync_timeout_get_type (), 0);
 }

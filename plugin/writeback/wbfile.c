@@ -71,6 +71,7 @@ struct _WbFile
   char *location;
   WbOpenMode mode;
   WbWriteback writeback;
+  WbPreallocate preallocate;
   gboolean o_sync;
   gboolean unbuffered;
   guint64 wake_bytes;
@@ -88,6 +89,7 @@ struct _WbFile
   ino_t inode;
   guint64 base;
   guint64 size_at_open;
+  guint64 old_blocks; /* bytes of blocks the file had at open */
 
   pthread_mutex_t lock;
   pthread_cond_t io_cond;     /* for the I/O thread */
@@ -143,6 +145,15 @@ struct _WbFile
   guint64 queue_bound;             /* bytes */
   guint64 stream_offset;    /* targets without positions: bytes written */
   guint64 final_high_water; /* survives a restart that does not truncate */
+
+  WbPrealloc prealloc;
+  gboolean prealloc_suits;
+  const char *prealloc_reason; /* why not */
+  gboolean require_pending; /* the space is to be there before the first byte */
+  gboolean created;         /* there was no such file before */
+  gboolean told_fit;
+  guint told_source; /* + 1 of the best source reported; 0: none */
+  WbReserveReport report;
 
   WbEvents events;
   WbError error;
@@ -253,6 +264,8 @@ file_new (const WbFileConfig *config)
   file->location = g_strdup (config->location);
   file->mode = config->mode;
   file->writeback = config->writeback;
+  file->preallocate = config->preallocate;
+  file->prealloc.expected[WB_SIZE_PROPERTY] = config->size_hint;
   file->o_sync = config->o_sync;
   file->unbuffered = config->unbuffered;
   file->wake_bytes = MAX (config->wake_bytes, 1);
@@ -688,19 +701,35 @@ open_failed (WbFile *file, WbErrorKind kind, int code, const char *call)
 }
 
 static int
+open_with (WbFile *file, int flags)
+{
+  int fd;
+
+  do
+    fd = file->sys->open (file->location, flags, 0666);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+static int
 open_target (WbFile *file)
 {
   int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
   int fd;
 
-  if (file->mode == WB_OPEN_TRUNCATE)
-    flags |= O_TRUNC;
   if (file->o_sync)
     flags |= O_SYNC;
-  do
-    fd = file->sys->open (file->location, flags, 0666);
-  while (fd < 0 && errno == EINTR);
-  return fd;
+  if (file->preallocate == WB_PREALLOCATE_REQUIRE) {
+    /* What is there stays as it is until the space is known to be there, and
+     * what was not there is not there after a failure. */
+    fd = open_with (file, flags | O_EXCL);
+    file->created = fd >= 0;
+    if (fd >= 0 || errno != EEXIST)
+      return fd;
+  } else if (file->mode == WB_OPEN_TRUNCATE) {
+    flags |= O_TRUNC;
+  }
+  return open_with (file, flags);
 }
 
 /* What the descriptor is. Without the lock, but before anybody else looks. */
@@ -722,6 +751,7 @@ identify_target (WbFile *file)
   file->block_device = S_ISBLK (status.st_mode);
 #endif
   file->seekable = file->sys->seekable (file->fd) == 0;
+  file->old_blocks = (guint64) status.st_blocks * 512;
   if (file->regular)
     size = status.st_size;
   else if (file->block_device)
@@ -766,6 +796,8 @@ set_up_control (WbFile *file)
     control = file->sys->writeout_probe (file->fd) == 0;
     code = control ? 0 : errno;
   }
+  file->prealloc_suits =
+      file->regular && wb_prealloc_suits (file_system, &file->prealloc_reason);
   g_snprintf (file->stats.mechanism, sizeof file->stats.mechanism, "%s on %s",
       control ? "sync_file_range" : "none", file_system);
   say (file, WB_LOG_INFO,
@@ -778,6 +810,268 @@ set_up_control (WbFile *file)
       file->stats.mechanism, file->base, code != 0 ? ": " : "",
       code != 0 ? g_strerror (code) : "");
   file->control = control;
+}
+
+/* --- the I/O thread: space ---------------------------------------------------- */
+
+/* Tells once, and again when a better source of the size is found. */
+static void
+report_reserve (
+    WbFile *file, guint64 wanted, WbSizeSource source, WbReserveResult result)
+{
+  if (file->told_source > (guint) source)
+    return;
+  file->told_source = (guint) source + 1;
+  file->report.wanted = wanted;
+  file->report.reserved = file->prealloc.bytes;
+  file->report.source = source;
+  file->report.result = result;
+  file->events |= WB_EVENT_PREALLOCATED;
+}
+
+/* Reserves one step. Unlocks for it. 0, or the errno. */
+static int
+reserve_step (WbFile *file, guint64 offset, guint64 length)
+{
+  gint64 took;
+  int code;
+
+  enter (file, &file->io_call, "fallocate", offset);
+  do
+    code = file->sys->reserve (file->fd, (gint64) offset, (gint64) length) == 0
+        ? 0
+        : errno;
+  while (code == EINTR);
+  if (code != 0)
+    say (file, WB_LOG_INFO,
+        "fallocate of %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
+        " refused: %s",
+        length, offset, g_strerror (code));
+  took = leave (file, &file->io_call);
+  if (code == 0) {
+    wb_prealloc_done (&file->prealloc, offset, length, took);
+    file->stats.preallocated_bytes = file->prealloc.bytes;
+  }
+  return code;
+}
+
+static guint64
+ask_free_space (WbFile *file)
+{
+  gint64 bytes;
+
+  enter (file, &file->io_call, "fstatfs", 0);
+  bytes = file->sys->free_space (file->fd);
+  leave (file, &file->io_call);
+  file->report.free = bytes < 0 ? G_MAXUINT64 : (guint64) bytes;
+  return file->report.free;
+}
+
+/* Said once: the rest of a size that is known does not fit. */
+static void
+check_fit (WbFile *file, guint64 expected, WbSizeSource source, guint64 free)
+{
+  guint64 have =
+      MAX (file->planner.high_water, file->prealloc.end) - file->base;
+
+  if (source < WB_SIZE_SEGMENT || file->told_fit || expected <= have
+      || expected - have <= free)
+    return;
+  file->told_fit = TRUE;
+  file->report.wanted = expected;
+  file->events |= WB_EVENT_WILL_NOT_FIT;
+}
+
+/* Reserves ahead of a write that ends at `write_end`, at most one step: the
+ * write waits for it. A hint: whatever comes of it, the write follows. */
+static void
+reserve_ahead (WbFile *file, guint64 write_end)
+{
+  WbPrealloc *prealloc = &file->prealloc;
+  guint64 high_water = file->planner.high_water;
+  guint64 offset, length, expected, free;
+  WbSizeSource source;
+  int code;
+
+  if (!wb_prealloc_next (
+          prealloc, high_water, write_end, G_MAXUINT64, &offset, &length))
+    return;
+  expected = wb_prealloc_expected (prealloc, high_water, &source);
+  free = ask_free_space (file);
+  check_fit (file, expected, source, free);
+  expected = expected != 0 ? expected : length;
+
+  if (!file->prealloc_suits) {
+    prealloc->enabled = FALSE;
+    report_reserve (file, expected, source, WB_RESERVE_SKIPPED);
+    file_unlock (file);
+    say (file, WB_LOG_INFO, "no space is reserved: %s", file->prealloc_reason);
+    file_lock (file);
+    return;
+  }
+  if (!wb_prealloc_next (
+          prealloc, high_water, write_end, free, &offset, &length)) {
+    report_reserve (file, expected, source, WB_RESERVE_PARTIAL);
+    return;
+  }
+  code = reserve_step (file, offset, length);
+  if (code == 0)
+    report_reserve (file, expected, source,
+        free >= expected ? WB_RESERVE_RESERVED : WB_RESERVE_PARTIAL);
+  else if (!wb_prealloc_failed (prealloc, is_no_space (code)))
+    report_reserve (file, expected, source, WB_RESERVE_REFUSED);
+}
+
+static int
+call_truncate (WbFile *file, guint64 size)
+{
+  int code;
+
+  enter (file, &file->io_call, "ftruncate", size);
+  do
+    code = file->sys->truncate (file->fd, (gint64) size) == 0 ? 0 : errno;
+  while (code == EINTR);
+  leave (file, &file->io_call);
+  return code;
+}
+
+/* Gives back what was reserved beyond the file's end. Truncating a file to its
+ * own size does it on ext4 and xfs; what is left is looked for, and punched
+ * (which helps on xfs and does nothing on ext4). A promise: a failure is an
+ * error. */
+static void
+trim (WbFile *file)
+{
+  struct stat status;
+  gint64 left;
+  int code;
+
+  if (file->prealloc.bytes == 0
+      || file->prealloc.end <= file->planner.high_water)
+    return;
+  enter (file, &file->io_call, "ftruncate", file->planner.high_water);
+  code = file->sys->fstat (file->fd, &status) == 0
+          && file->sys->truncate (file->fd, status.st_size) == 0
+      ? 0
+      : errno;
+  if (code == 0) {
+    left = file->sys->blocks_beyond (file->fd, status.st_size);
+    if (left >= MAX (status.st_blksize, 1))
+      file->sys->punch (file->fd, status.st_size, G_MAXINT64 - status.st_size);
+  }
+  leave (file, &file->io_call);
+  if (code != 0)
+    latch (file, WB_ERROR_WRITE, code, "ftruncate", file->planner.high_water);
+  wb_prealloc_trimmed (&file->prealloc, file->planner.high_water);
+}
+
+/* Reserves [from, to) for good. 0, or the errno. */
+static int
+reserve_all (WbFile *file, guint64 from, guint64 to)
+{
+  int code = 0;
+
+  while (code == 0 && from < to && !file->abandoned) {
+    guint64 length = MIN (to - from, file->prealloc.step);
+
+    code = reserve_step (file, from, length);
+    from += length;
+  }
+  return code;
+}
+
+/* Takes back what a failed requirement has done: the file is as it was, or is
+ * not there. */
+static void
+undo_open (WbFile *file)
+{
+  struct stat now;
+
+  if (file->prealloc.bytes > 0)
+    call_truncate (file, file->size_at_open);
+  if (!file->created)
+    return;
+  enter (file, &file->io_call, "unlink", 0);
+  if (file->sys->stat (file->location, &now) == 0 && now.st_dev == file->device
+      && now.st_ino == file->inode)
+    file->sys->unlink (file->location);
+  leave (file, &file->io_call);
+}
+
+static gboolean
+requirement_failed (WbFile *file, int code, guint64 end)
+{
+  latch (file, WB_ERROR_WRITE, code, "fallocate", end);
+  file->error.wanted = file->report.wanted;
+  file->error.free = file->report.free;
+  return FALSE;
+}
+
+/* `preallocate=require`, once the size is known and before the first byte. */
+static gboolean
+require_space (WbFile *file)
+{
+  WbSizeSource source;
+  guint64 size, end, have;
+  int code;
+
+  file->require_pending = FALSE;
+  size = wb_prealloc_expected (&file->prealloc, file->base, &source);
+  if (source < WB_SIZE_SEGMENT) {
+    undo_open (file);
+    latch (file, WB_ERROR_NO_SIZE, EINVAL, "preallocate=require", 0);
+    return FALSE;
+  }
+  end = file->base + size;
+  /* The blocks of a file that is replaced are as good as free. */
+  have = file->mode == WB_OPEN_APPEND ? 0 : MIN (file->old_blocks, size);
+  file->report.wanted = size;
+  code = ask_free_space (file) < size - have ? ENOSPC : 0;
+  if (code == 0)
+    code = reserve_all (
+        file, file->mode == WB_OPEN_OVERWRITE ? 0 : file->size_at_open, end);
+  if (code != 0) {
+    undo_open (file);
+    return requirement_failed (file, code, end);
+  }
+  if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0) {
+    /* This frees what was just reserved, for the moment in between. */
+    code = call_truncate (file, 0);
+    wb_prealloc_init (&file->prealloc, 0, TRUE);
+    file->size_at_open = 0;
+    if (code == 0)
+      code = reserve_all (file, 0, end);
+    if (code != 0)
+      return requirement_failed (file, code, end);
+  }
+  report_reserve (file, size, source, WB_RESERVE_RESERVED);
+  return TRUE;
+}
+
+/* A file that was required to fit and never got a byte. */
+static void
+settle_requirement (WbFile *file)
+{
+  if (!file->require_pending)
+    return;
+  file->require_pending = FALSE;
+  if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0
+      && call_truncate (file, 0) == 0)
+    file->size_at_open = 0;
+}
+
+static gboolean
+set_up_space (WbFile *file)
+{
+  guint64 hint = file->prealloc.expected[WB_SIZE_PROPERTY];
+
+  wb_prealloc_init (&file->prealloc, file->base,
+      file->regular && file->preallocate != WB_PREALLOCATE_NONE);
+  file->prealloc.expected[WB_SIZE_PROPERTY] = hint;
+  if (!file->regular || file->preallocate != WB_PREALLOCATE_REQUIRE)
+    return TRUE;
+  file->require_pending = TRUE;
+  return hint == 0 || require_space (file);
 }
 
 static gboolean
@@ -808,7 +1102,7 @@ io_open (WbFile *file)
     return FALSE;
   file->identified = TRUE;
   set_up_fifo (file);
-  return TRUE;
+  return set_up_space (file);
 }
 
 static void
@@ -1043,6 +1337,10 @@ io_write (WbFile *file)
   wb_queue_take (&file->queue, &file->run, batch_limit (file));
   if (file->shared != NULL)
     update_window (file, 0);
+  if (file->require_pending)
+    require_space (file);
+  if (file->prealloc.enabled && may_go_on (file, generation))
+    reserve_ahead (file, file->run.offset + file->run.bytes);
   if (wait_for_window (file, generation))
     done = write_run (file, generation);
 
@@ -1124,12 +1422,15 @@ sync_parent (WbFile *file)
 }
 
 static WbSyncResult
-sync_now (WbFile *file, WbSyncKind kind, guint64 generation)
+sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
 {
   guint64 covered;
   int code;
 
+  settle_requirement (file);
   if (kind == WB_SYNC_NONE) {
+    if (finish)
+      trim (file);
     wb_planner_release (&file->planner, TRUE);
     wake_retirer (file);
     return file->error.kind == WB_ERROR_NONE ? WB_RESULT_SKIPPED
@@ -1137,6 +1438,8 @@ sync_now (WbFile *file, WbSyncKind kind, guint64 generation)
   }
   if (!drain (file, generation))
     return WB_RESULT_CANCELLED;
+  if (finish)
+    trim (file);
 
   covered = file->planner.high_water;
   /* Also after an error: what was taken before it shall be on the disk. But an
@@ -1166,10 +1469,11 @@ io_sync (WbFile *file)
 {
   guint64 generation = file->generation;
   WbItem sync = wb_queue_pop_sync (&file->queue);
-  WbSyncResult result = sync_now (file, sync.kind & ~SYNC_FINISHES, generation);
+  gboolean finish = (sync.kind & SYNC_FINISHES) != 0;
+  WbSyncResult result =
+      sync_now (file, sync.kind & ~SYNC_FINISHES, finish, generation);
 
-  if ((sync.kind & SYNC_FINISHES) != 0 && file->control
-      && generation == file->generation
+  if (finish && file->control && generation == file->generation
       && (result == WB_RESULT_DURABLE || result == WB_RESULT_DATA)) {
     wb_planner_settle (&file->planner);
     drain (file, generation);
@@ -1203,12 +1507,9 @@ io_restart (WbFile *file)
     return;
 
   if (truncate && !is_broken (file)) {
-    enter (file, &file->io_call, "ftruncate", file->base);
-    do
-      code =
-          file->sys->truncate (file->fd, (gint64) file->base) == 0 ? 0 : errno;
-    while (code == EINTR);
-    leave (file, &file->io_call);
+    code = call_truncate (file, file->base);
+    if (code == 0)
+      wb_prealloc_trimmed (&file->prealloc, file->base);
     if (code != 0)
       latch (file, WB_ERROR_WRITE, code, "ftruncate", file->base);
   }
@@ -1314,6 +1615,10 @@ io_main (gpointer data)
     file->opened = TRUE;
     wake_callers (file);
     io_loop (file);
+    if (!file->abandoned) {
+      settle_requirement (file);
+      trim (file);
+    }
   }
   file->retirer_quit = TRUE;
   pthread_cond_signal (&file->retire_cond);
@@ -1806,6 +2111,36 @@ wb_file_note_result (WbFile *file, WbSyncResult result, gint64 elapsed_us)
 }
 
 void
+wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes)
+{
+  file_lock (file);
+  file->prealloc.expected[source] = bytes;
+  file_unlock (file);
+}
+
+void
+wb_file_set_duration (WbFile *file, guint64 duration)
+{
+  file_lock (file);
+  file->prealloc.duration = duration;
+  file_unlock (file);
+}
+
+void
+wb_file_set_elapsed (WbFile *file, guint64 elapsed)
+{
+  file->prealloc.elapsed = elapsed;
+}
+
+void
+wb_file_get_reserve_report (WbFile *file, WbReserveReport *report)
+{
+  file_lock (file);
+  *report = file->report;
+  file_unlock (file);
+}
+
+void
 wb_file_interrupt (WbFile *file, gboolean interrupt)
 {
   file_lock (file);
@@ -1843,6 +2178,15 @@ wb_sync_result_name (WbSyncResult result)
 {
   static const char *const names[] = { "none", "durable", "data", "timeout",
     "cancelled", "failed", "skipped" };
+
+  return names[result];
+}
+
+const char *
+wb_reserve_result_name (WbReserveResult result)
+{
+  static const char *const names[] = { "reserved", "partial", "refused",
+    "skipped" };
 
   return names[result];
 }

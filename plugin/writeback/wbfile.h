@@ -22,6 +22,7 @@
  */
 #pragma once
 
+#include "wbprealloc.h"
 #include "wbsys.h"
 
 G_BEGIN_DECLS
@@ -45,6 +46,13 @@ typedef enum
   WB_WRITEBACK_KEEP, /* bounded, left in the cache when clean */
   WB_WRITEBACK_NONE  /* the kernel's own policy */
 } WbWriteback;
+
+typedef enum
+{
+  WB_PREALLOCATE_NONE,
+  WB_PREALLOCATE_AUTO,   /* as far as it helps; never fails a run */
+  WB_PREALLOCATE_REQUIRE /* all of it before the first byte, or an error */
+} WbPreallocate;
 
 typedef enum
 {
@@ -85,15 +93,17 @@ typedef enum
   WB_ERROR_NO_SPACE, /* the disk or a quota is full */
   WB_ERROR_SYNC,
   WB_ERROR_CLOSE,
-  WB_ERROR_THREAD
+  WB_ERROR_THREAD,
+  WB_ERROR_NO_SIZE /* space is required, and nobody said how much */
 } WbErrorKind;
 
 typedef struct
 {
   WbErrorKind kind;
-  int code;         /* errno */
-  const char *call; /* which call said so, static */
-  guint64 offset;   /* in the file, bytes */
+  int code;             /* errno */
+  const char *call;     /* which call said so, static */
+  guint64 offset;       /* in the file, bytes */
+  guint64 wanted, free; /* bytes, if space was required */
 } WbError;
 
 /* A call that does not come back. */
@@ -113,8 +123,10 @@ typedef enum
 
 typedef enum
 {
-  WB_EVENT_ERROR = 1 << 0,   /* the first error was latched */
-  WB_EVENT_DEGRADED = 1 << 1 /* `degraded` changed */
+  WB_EVENT_ERROR = 1 << 0,        /* the first error was latched */
+  WB_EVENT_DEGRADED = 1 << 1,     /* `degraded` changed */
+  WB_EVENT_PREALLOCATED = 1 << 2, /* it was decided how much to reserve */
+  WB_EVENT_WILL_NOT_FIT = 1 << 3  /* the known size is more than is free */
 } WbEvents;
 
 /* How a file speaks to whoever opened it. Both functions are called on the
@@ -147,6 +159,8 @@ typedef struct
   WbOpenMode mode;
   gboolean o_sync;
   WbWriteback writeback;
+  WbPreallocate preallocate;
+  guint64 size_hint;           /* bytes from the base, 0: not known */
   guint64 wake_bytes;          /* queued bytes that wake the I/O thread */
   gboolean unbuffered;         /* one write a buffer, at once */
   gint64 transient_timeout_us; /* how long EACCES is retried */
@@ -154,6 +168,24 @@ typedef struct
   WbListener listener; /* taken over, also on failure */
   const WbSys *sys;    /* NULL: the platform's */
 } WbFileConfig;
+
+typedef enum
+{
+  WB_RESERVE_RESERVED, /* all that is wanted, or it comes step by step */
+  WB_RESERVE_PARTIAL,  /* what there was */
+  WB_RESERVE_REFUSED,  /* by the system */
+  WB_RESERVE_SKIPPED   /* by us: it does not help on this file system */
+} WbReserveResult;
+
+/* What was decided about reserving space. */
+typedef struct
+{
+  guint64 wanted;   /* bytes */
+  guint64 reserved; /* bytes so far */
+  guint64 free;     /* bytes an ordinary user may allocate */
+  WbSizeSource source;
+  WbReserveResult result;
+} WbReserveReport;
 
 typedef struct
 {
@@ -245,6 +277,16 @@ gboolean wb_file_needs_sync (WbFile *file, guint64 *token);
  * stats shall tell it. */
 void wb_file_note_result (WbFile *file, WbSyncResult result, gint64 elapsed_us);
 
+/* The size that is to be expected, in bytes from the base, as far as `source`
+ * knows it; 0: it does not. */
+void wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes);
+/* How long the stream is, and how much of it was handed over (this one between
+ * begin and end): any one unit. */
+void wb_file_set_duration (WbFile *file, guint64 duration);
+void wb_file_set_elapsed (WbFile *file, guint64 elapsed);
+/* After WB_EVENT_PREALLOCATED or WB_EVENT_WILL_NOT_FIT. */
+void wb_file_get_reserve_report (WbFile *file, WbReserveReport *report);
+
 /* Makes waits in begin and wait_sync return WB_INTERRUPTED, until it is called
  * with FALSE. Any thread. */
 void wb_file_interrupt (WbFile *file, gboolean interrupt);
@@ -254,5 +296,6 @@ void wb_file_interrupt (WbFile *file, gboolean interrupt);
 void wb_file_flush (WbFile *file);
 
 const char *wb_sync_result_name (WbSyncResult result);
+const char *wb_reserve_result_name (WbReserveResult result);
 
 G_END_DECLS

@@ -194,6 +194,31 @@ generic_writeout (int fd, gint64 offset, gint64 length)
   return not_here ();
 }
 
+/* macOS has F_PREALLOCATE, which nobody has tried this with. */
+static int
+generic_reserve (int fd, gint64 offset, gint64 length)
+{
+  return not_here ();
+}
+
+static gint64
+generic_blocks_beyond (int fd, gint64 offset)
+{
+  return not_here ();
+}
+
+static gint64
+generic_free_space (int fd)
+{
+  return not_here ();
+}
+
+static int
+generic_unlink (const char *path)
+{
+  return g_unlink (path);
+}
+
 const WbSys *
 wb_sys_default (void)
 {
@@ -211,6 +236,11 @@ wb_sys_default (void)
     .set_nonblocking = generic_set_nonblocking,
     .wait_writable = generic_wait_writable,
     .truncate = generic_truncate,
+    .reserve = generic_reserve,
+    .punch = generic_reserve,
+    .blocks_beyond = generic_blocks_beyond,
+    .free_space = generic_free_space,
+    .unlink = generic_unlink,
     .sync = generic_sync,
     .sync_data = generic_sync,
     .sync_directory = generic_sync_directory,

@@ -7,11 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fiemap.h>
+#include <linux/fs.h>
 #include <linux/magic.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 #include <unistd.h>
 
@@ -122,6 +125,65 @@ linux_wait_writable (int fd, int wake_fd)
 }
 
 static int
+linux_reserve (int fd, gint64 offset, gint64 length)
+{
+  return fallocate (fd, FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+static int
+linux_punch (int fd, gint64 offset, gint64 length)
+{
+  return fallocate (
+      fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
+}
+
+/* Not from st_blocks, which counts the blocks of the extent tree as well. */
+static gint64
+linux_blocks_beyond (int fd, gint64 offset)
+{
+  struct
+  {
+    struct fiemap map;
+    struct fiemap_extent extents[16];
+  } request;
+  guint64 from = (guint64) offset;
+  gint64 bytes = 0;
+
+  for (;;) {
+    guint n;
+
+    memset (&request, 0, sizeof request);
+    request.map.fm_start = from;
+    request.map.fm_length = FIEMAP_MAX_OFFSET - from;
+    request.map.fm_extent_count = G_N_ELEMENTS (request.extents);
+    if (ioctl (fd, FS_IOC_FIEMAP, &request.map) != 0)
+      return -1;
+    n = request.map.fm_mapped_extents;
+    for (guint i = 0; i < n; i++) {
+      const struct fiemap_extent *extent = &request.map.fm_extents[i];
+      guint64 end = extent->fe_logical + extent->fe_length;
+
+      bytes += (gint64) (end - MAX (extent->fe_logical, (guint64) offset));
+      from = end;
+      if ((extent->fe_flags & FIEMAP_EXTENT_LAST) != 0)
+        return bytes;
+    }
+    if (n == 0)
+      return bytes;
+  }
+}
+
+static gint64
+linux_free_space (int fd)
+{
+  struct statfs status;
+
+  if (fstatfs (fd, &status) != 0)
+    return -1;
+  return (gint64) status.f_bavail * (gint64) status.f_bsize;
+}
+
+static int
 linux_sync_directory (const char *path)
 {
   int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -187,6 +249,11 @@ wb_sys_default (void)
     .set_nonblocking = linux_set_nonblocking,
     .wait_writable = linux_wait_writable,
     .truncate = ftruncate,
+    .reserve = linux_reserve,
+    .punch = linux_punch,
+    .blocks_beyond = linux_blocks_beyond,
+    .free_space = linux_free_space,
+    .unlink = unlink,
     .sync = fsync,
     .sync_data = fdatasync,
     .sync_directory = linux_sync_directory,

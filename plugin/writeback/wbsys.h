@@ -54,6 +54,15 @@ typedef struct
   /* Until `fd` takes data, or `wake_fd` (-1: none) has some. 0 or -1. */
   int (*wait_writable) (int fd, int wake_fd);
   int (*truncate) (int fd, gint64 size);
+  /* Reserves blocks for a range without changing the file's size. */
+  int (*reserve) (int fd, gint64 offset, gint64 length);
+  /* Gives back the blocks of a range. */
+  int (*punch) (int fd, gint64 offset, gint64 length);
+  /* Bytes of blocks that the file holds beyond `offset`, or -1. */
+  gint64 (*blocks_beyond) (int fd, gint64 offset);
+  /* Bytes that an ordinary user may still allocate, or -1. */
+  gint64 (*free_space) (int fd);
+  int (*unlink) (const char *path);
   int (*sync) (int fd);
   int (*sync_data) (int fd);
   /* fsync of a directory, opened and closed here. */

@@ -28,8 +28,8 @@ static gsize longest_write;
 static int descriptors;
 
 static const char *const names[FAULT_CALLS] = { "open", "fstat", "write",
-  "start", "wait", "drop", "truncate", "fsync", "fdatasync", "fsync-directory",
-  "close" };
+  "start", "wait", "drop", "reserve", "truncate", "fsync", "fdatasync",
+  "fsync-directory", "close" };
 
 const char *
 fault_name (FaultCall call)
@@ -269,6 +269,13 @@ fault_write (int fd, const struct iovec *vectors, int n, gint64 offset)
 }
 
 static int
+fault_reserve (int fd, gint64 offset, gint64 length)
+{
+  return meet (FAULT_RESERVE) ? -1
+                              : wb_sys_default ()->reserve (fd, offset, length);
+}
+
+static int
 fault_truncate (int fd, gint64 size)
 {
   return meet (FAULT_TRUNCATE) ? -1 : wb_sys_default ()->truncate (fd, size);
@@ -328,6 +335,7 @@ fault_sys (void)
     table.close = fault_close;
     table.fstat = fault_fstat;
     table.write = fault_write;
+    table.reserve = fault_reserve;
     table.truncate = fault_truncate;
     table.sync = fault_sync;
     table.sync_data = fault_sync_data;
