@@ -122,6 +122,8 @@ struct _WbFile
   guint64 push_offset; /* where the next buffer goes */
   guint64 accepted;    /* bytes ever */
   IoState io_state;
+  gboolean lively;   /* something was just written */
+  gboolean lingered; /* for as long as it may: what there is is written */
   gboolean restart_pending;
   guint64 generation; /* counts flushes */
 
@@ -1146,11 +1148,25 @@ linger (WbFile *file)
   gint64 deadline = g_get_monotonic_time () + LINGER_US;
 
   file->io_state = IO_LINGERING;
-  while (file->io_state == IO_LINGERING && !worth_writing (file)
-      && !file->abandoned && !file->restart_pending
-      && !wb_queue_is_empty (&file->queue))
-    if (!wait_until (file, &file->io_cond, deadline))
-      break;
+  while (file->io_state == IO_LINGERING && !file->lingered
+      && !worth_writing (file) && !file->abandoned && !file->restart_pending)
+    file->lingered = !wait_until (file, &file->io_cond, deadline);
+  file->io_state = IO_BUSY;
+}
+
+/* Right after a write the next batch is likely to come: one wake-up for all of
+ * it, instead of one for its first byte and one for the rest. */
+static void
+wait_for_data (WbFile *file)
+{
+  if (file->lively && !file->unbuffered) {
+    file->lively = FALSE;
+    linger (file);
+    return;
+  }
+  file->lingered = FALSE;
+  file->io_state = IO_IDLE;
+  wait_until (file, &file->io_cond, -1);
   file->io_state = IO_BUSY;
 }
 
@@ -1334,6 +1350,8 @@ io_write (WbFile *file)
   gsize done = 0;
   gboolean stale;
 
+  file->lively = TRUE;
+  file->lingered = FALSE;
   wb_queue_take (&file->queue, &file->run, batch_limit (file));
   if (file->shared != NULL)
     update_window (file, 0);
@@ -1587,15 +1605,13 @@ io_loop (WbFile *file)
     } else if (wb_queue_is_empty (&file->queue)) {
       if (file->quit)
         return;
-      file->io_state = IO_IDLE;
-      wait_until (file, &file->io_cond, -1);
-      file->io_state = IO_BUSY;
+      wait_for_data (file);
     } else if (wb_queue_peek (&file->queue)->size == 0) {
       io_sync (file);
     } else if (is_broken (file)) {
       discard_data (file);
     } else {
-      if (!worth_writing (file))
+      if (!worth_writing (file) && !file->lingered)
         linger (file);
       if (!wb_queue_is_empty (&file->queue) && !file->restart_pending
           && !file->abandoned && wb_queue_peek (&file->queue)->size > 0)
