@@ -164,6 +164,8 @@ struct _GstWbFileSink
   const WbSys *sys;
   guint serial; /* counts starts: an answer may come for an earlier file */
 
+  gint paused; /* atomic: between PLAYING and the next PLAYING */
+
   /* --- of the streaming thread --- */
   GstClockTime first_time, last_time; /* of the buffers */
   guint64 pushed;                     /* bytes */
@@ -853,8 +855,9 @@ new_listener (GstWbFileSink *self)
 /* --- waiting ----------------------------------------------------------------- */
 
 /* After unlock(): waits in preroll, with the preroll lock released, for PLAYING
- * or for the end. What was accepted stays accepted, so a step changes nothing.
- */
+ * or for the end. The base class wakes this thread for PLAYING, but if the
+ * element is paused again before it gets the lock, it still hears OK: going on
+ * to wait for the file would then keep the lock from the next state change. */
 static GstFlowReturn
 wait_preroll (GstWbFileSink *self)
 {
@@ -862,6 +865,18 @@ wait_preroll (GstWbFileSink *self)
 
   do
     flow = gst_base_sink_wait_preroll (GST_BASE_SINK (self));
+  while (flow == GST_FLOW_OK && g_atomic_int_get (&self->paused));
+  return flow;
+}
+
+/* The same when something was accepted already: a step changes nothing. */
+static GstFlowReturn
+wait_preroll_through_steps (GstWbFileSink *self)
+{
+  GstFlowReturn flow;
+
+  do
+    flow = wait_preroll (self);
   while (flow == FLOW_STEP);
   return flow;
 }
@@ -909,7 +924,7 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token)
   do {
     status = wb_file_wait_sync (file, token, &result, &stall);
     if (status == WB_INTERRUPTED)
-      flow = wait_preroll (self);
+      flow = wait_preroll_through_steps (self);
   } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
 
   elapsed = g_get_monotonic_time () - start;
@@ -952,7 +967,7 @@ wait_barrier (GstWbFileSink *self)
 
     switch (wb_file_wait_sync (file, token, &result, &stall)) {
       case WB_INTERRUPTED:
-        flow = wait_preroll (self);
+        flow = wait_preroll_through_steps (self);
         if (flow != GST_FLOW_OK)
           return flow;
         break;
@@ -1079,7 +1094,7 @@ begin (GstWbFileSink *self, gsize bytes)
         return GST_FLOW_OK;
       case WB_INTERRUPTED:
         /* Nothing was accepted yet: a step is the base class's to see. */
-        flow = gst_base_sink_wait_preroll (GST_BASE_SINK (self));
+        flow = wait_preroll (self);
         if (flow != GST_FLOW_OK)
           return flow;
         break;
@@ -1473,6 +1488,19 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
   return TRUE;
 }
 
+static GstStateChangeReturn
+gst_wb_file_sink_change_state (GstElement *element, GstStateChange transition)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (element);
+
+  if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
+    g_atomic_int_set (&self->paused, TRUE);
+  else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
+    g_atomic_int_set (&self->paused, FALSE);
+  return GST_ELEMENT_CLASS (gst_wb_file_sink_parent_class)
+      ->change_state (element, transition);
+}
+
 static gboolean
 gst_wb_file_sink_unlock (GstBaseSink *sink)
 {
@@ -1716,6 +1744,8 @@ gst_wb_file_sink_class_init (GstWbFileSinkClass *klass)
   init_mode_properties ();
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 
+  element_class->change_state =
+      GST_DEBUG_FUNCPTR (gst_wb_file_sink_change_state);
   gst_element_class_set_static_metadata (element_class, "Write-back File Sink",
       "Sink/File",
       "Write a stream to a file with a bounded page cache, and know when it is "
