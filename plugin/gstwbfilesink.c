@@ -933,11 +933,11 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token)
     return finish_timed_out (self, file, elapsed, &stall);
   if (status == WB_INTERRUPTED)
     result = WB_RESULT_CANCELLED;
-  post_sync_message (self, file, result, elapsed);
-  if (result == WB_RESULT_FAILED) {
+  if (result == WB_RESULT_FAILED)
     post_file_error (self, file);
+  post_sync_message (self, file, result, elapsed);
+  if (result == WB_RESULT_FAILED)
     return GST_FLOW_ERROR;
-  }
   return result == WB_RESULT_CANCELLED ? GST_FLOW_FLUSHING : GST_FLOW_OK;
 }
 
@@ -1289,8 +1289,12 @@ current_position (GstWbFileSink *self)
   WbFile *file = get_file (self);
   guint64 position;
 
-  if (file == NULL)
-    return self->last_position;
+  if (file == NULL) {
+    GST_OBJECT_LOCK (self);
+    position = self->last_position;
+    GST_OBJECT_UNLOCK (self);
+    return position;
+  }
   position = wb_file_get_position (file);
   wb_file_unref (file);
   return position;

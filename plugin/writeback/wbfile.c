@@ -1364,7 +1364,8 @@ io_write (WbFile *file)
 
   stale = file->generation != generation || file->abandoned || is_broken (file);
   if (file->generation == generation)
-    file->queued -= MIN (file->queued, done);
+    file->queued -=
+        MIN (file->queued, stale ? wb_batch_run_size (&file->run) : done);
   wb_queue_finish (&file->queue, &file->run, done, stale, file->garbage);
   check_recovered (file);
   wake_callers (file);
@@ -1589,7 +1590,7 @@ discard_data (WbFile *file)
   while (!wb_queue_is_empty (&file->queue)
       && wb_queue_peek (&file->queue)->size > 0) {
     wb_queue_take (&file->queue, &file->run, G_MAXSIZE);
-    file->queued -= MIN (file->queued, file->run.bytes);
+    file->queued -= MIN (file->queued, wb_batch_run_size (&file->run));
     wb_queue_finish (&file->queue, &file->run, 0, TRUE, file->garbage);
   }
   wake_callers (file);

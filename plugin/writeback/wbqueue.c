@@ -241,6 +241,16 @@ wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most)
   }
 }
 
+gsize
+wb_batch_run_size (const WbBatchRun *run)
+{
+  gsize size = 0;
+
+  for (guint i = 0; i < run->n; i++)
+    size += run->items[i].size;
+  return size;
+}
+
 void
 wb_queue_finish (WbQueue *queue, WbBatchRun *run, gsize written,
     gboolean discard, GArray *owners)

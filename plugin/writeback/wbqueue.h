@@ -81,6 +81,8 @@ const WbItem *wb_queue_last (const WbQueue *queue);
 WbItem wb_queue_pop_sync (WbQueue *queue);
 /* Takes the run at the head (which is not a sync), at most `most` bytes. */
 void wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most);
+/* All of the run's items, of the last also what the vectors leave out. */
+gsize wb_batch_run_size (const WbBatchRun *run);
 /* `written` bytes of the run are done with; the rest goes back to the head, or,
  * with `discard`, nowhere. */
 void wb_queue_finish (WbQueue *queue, WbBatchRun *run, gsize written,

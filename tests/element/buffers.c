@@ -461,6 +461,41 @@ GST_START_TEST (test_buffers_are_not_copied)
 }
 GST_END_TEST;
 
+/* The sender has another buffer with the same memory, and goes on to write
+ * into that, as it may: what was pushed before is what is written. */
+GST_START_TEST (test_memory_shared_with_the_sender)
+{
+  const gsize size = 100000;
+  const guint n = 20;
+  g_autoptr (WbFifo) fifo = NULL;
+  g_autoptr (WbRig) rig = NULL;
+  guint8 *wanted = wb_pattern (0, n * size, 1);
+  guint i;
+
+  WB_OWN_TEST ();
+
+  fifo = wb_fifo_new ();
+  rig = wb_rig_new (fifo->path, "enable-last-sample=false");
+  wb_rig_play (rig, GST_FORMAT_TIME);
+  for (i = 0; i < n; i++) {
+    GstBuffer *buffer = wb_buffer (i * size, size, 1);
+    GstBuffer *mine = gst_buffer_copy (buffer);
+
+    fail_unless (
+        gst_buffer_peek_memory (mine, 0) == gst_buffer_peek_memory (buffer, 0));
+    fail_unless_equals_int (gst_pad_push (rig->src, buffer), GST_FLOW_OK);
+    gst_buffer_memset (mine, 0, 0xee, size);
+    gst_buffer_unref (mine);
+  }
+  wb_fifo_read (fifo, 65536, 0);
+  fail_unless (wb_rig_eos (rig));
+  wb_rig_state (rig, GST_STATE_NULL);
+  wb_fifo_finish (fifo);
+  wb_assert_bytes (fifo->bytes->data, fifo->bytes->len, wanted, n * size);
+  g_free (wanted);
+}
+GST_END_TEST;
+
 /*** Memory that is not system memory *****************************************/
 
 #define WB_TYPE_TEST_ALLOCATOR (wb_test_allocator_get_type ())
@@ -614,6 +649,7 @@ buffers_suite (void)
   tcase_add_test (tcase, test_pool_into_file);
   tcase_add_test (tcase, test_buffers_are_released);
   tcase_add_test (tcase, test_buffers_are_not_copied);
+  tcase_add_test (tcase, test_memory_shared_with_the_sender);
   tcase_add_test (tcase, test_other_memory);
 
   return suite;

@@ -100,6 +100,21 @@ GST_START_TEST (test_paused_and_read)
 }
 GST_END_TEST;
 
+/* A bound may change while something waits for it. */
+GST_START_TEST (test_bound_raised)
+{
+  Stuck stuck;
+
+  stuck_begin (&stuck, PATIENT);
+  wb_rig_set (stuck.rig, "max-queued-bytes=100000000");
+  fail_unless (wb_task_ends_within (stuck.task, WB_PATIENCE));
+  fail_unless_equals_int64 (wb_rig_position (stuck.rig), SIZE);
+  wb_fifo_read (stuck.fifo, 65536, 0);
+  assert_all_in_order (&stuck);
+  stuck_end (&stuck);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_list)
 {
   Stuck stuck = { wb_fifo_new () };
@@ -286,6 +301,20 @@ GST_START_TEST (test_eos_done_in_paused)
 }
 GST_END_TEST;
 
+/* So may the time to wait. */
+GST_START_TEST (test_eos_and_less_patience)
+{
+  Stuck stuck;
+
+  stuck_eos_begin (&stuck, NEVER);
+  wb_rig_set (stuck.rig, "sync-timeout=1000000000");
+  fail_unless (wb_task_bool (stuck.task, "EOS"));
+  fail_unless_equals_int (wb_rig_count_syncs (stuck.rig), 1);
+  assert_equals_string (wb_rig_nth_result (stuck.rig, 0), "timeout");
+  stuck_end (&stuck);
+}
+GST_END_TEST;
+
 /* A flush calls it off: no error, and the stream begins anew. */
 GST_START_TEST (test_eos_and_flush)
 {
@@ -411,6 +440,7 @@ unlock_suite (void)
   tcase = wb_tcase (suite, "push");
   tcase_add_test (tcase, test_paused);
   tcase_add_test (tcase, test_paused_and_read);
+  tcase_add_test (tcase, test_bound_raised);
   tcase_add_test (tcase, test_list);
   tcase_add_test (tcase, test_flush);
   tcase_add_test (tcase, test_ready);
@@ -419,6 +449,7 @@ unlock_suite (void)
   tcase = wb_tcase (suite, "eos");
   tcase_add_loop_test (tcase, test_eos_and_paused, 0, 2);
   tcase_add_loop_test (tcase, test_eos_done_in_paused, 0, 2);
+  tcase_add_test (tcase, test_eos_and_less_patience);
   tcase_add_test (tcase, test_eos_and_flush);
   tcase_add_test (tcase, test_eos_and_null);
 
