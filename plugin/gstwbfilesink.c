@@ -85,10 +85,10 @@ typedef enum
 #define DEFAULT_FILE_MODE FILE_MODE_TRUNCATE
 #define DEFAULT_O_SYNC FALSE
 #define DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT 0
-/* Upstream is asked for its duration when this much has come, which a file that
- * is too small to reserve for never has, and again when it may know better. */
-#define ASK_DURATION_FIRST (4 * MIB)
-#define ASK_DURATION_FACTOR 16
+/* Upstream is asked for its duration when this much has come, which is past a
+ * demuxer's headers, and again when it may know better. */
+#define ASK_DURATION_FIRST (64 * 1024)
+#define ASK_DURATION_FACTOR 64
 #define ASK_DURATION_LAST (1024 * MIB)
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 /* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning

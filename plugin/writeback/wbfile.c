@@ -150,6 +150,8 @@ struct _WbFile
 
   WbPrealloc prealloc;
   gboolean prealloc_suits;
+  gboolean reserve_tried; /* a failed fallocate may keep part of it (ext4) */
+  guint64 trimmed_after;  /* bytes written then + 1; 0: never */
   const char *prealloc_reason; /* why not */
   gboolean require_pending; /* the space is to be there before the first byte */
   gboolean created;         /* there was no such file before */
@@ -838,6 +840,7 @@ reserve_step (WbFile *file, guint64 offset, guint64 length)
   gint64 took;
   int code;
 
+  file->reserve_tried = TRUE;
   enter (file, &file->io_call, "fallocate", offset);
   do
     code = file->sys->reserve (file->fd, (gint64) offset, (gint64) length) == 0
@@ -937,7 +940,10 @@ call_truncate (WbFile *file, guint64 size)
   return code;
 }
 
-/* Gives back what was reserved beyond the file's end. Truncating a file to its
+/* Gives back what was reserved beyond the file's end, after every reservation
+ * that was only tried: ext4 keeps a part of one that failed, and xfs goes on to
+ * keep blocks of its own beyond the end of a file once it has seen one.
+ * Truncating a file to its
  * own size does it on ext4 and xfs; what is left is looked for, and punched
  * (which helps on xfs and does nothing on ext4). A promise: a failure is an
  * error. */
@@ -948,9 +954,10 @@ trim (WbFile *file)
   gint64 left;
   int code;
 
-  if (file->prealloc.bytes == 0
-      || file->prealloc.end <= file->planner.high_water)
+  if (!file->reserve_tried
+      || file->trimmed_after == file->stats.bytes_written + 1)
     return;
+  file->trimmed_after = file->stats.bytes_written + 1;
   enter (file, &file->io_call, "ftruncate", file->planner.high_water);
   code = file->sys->fstat (file->fd, &status) == 0
           && file->sys->truncate (file->fd, status.st_size) == 0
@@ -989,7 +996,7 @@ undo_open (WbFile *file)
 {
   struct stat now;
 
-  if (file->prealloc.bytes > 0)
+  if (file->reserve_tried)
     call_truncate (file, file->size_at_open);
   if (!file->created)
     return;
@@ -1007,6 +1014,18 @@ requirement_failed (WbFile *file, int code, guint64 end)
   file->error.wanted = file->report.wanted;
   file->error.free = file->report.free;
   return FALSE;
+}
+
+/* Blocks that another file has as well (reflinks) do not come free. */
+static guint64
+shared_bytes (WbFile *file)
+{
+  gint64 bytes;
+
+  enter (file, &file->io_call, "fiemap", 0);
+  bytes = file->sys->shared_bytes (file->fd);
+  leave (file, &file->io_call);
+  return (guint64) MAX (bytes, 0);
 }
 
 /* `preallocate=require`, once the size is known and before the first byte. */
@@ -1027,6 +1046,7 @@ require_space (WbFile *file)
   end = file->base + size;
   /* The blocks of a file that is replaced are as good as free. */
   have = file->mode == WB_OPEN_APPEND ? 0 : MIN (file->old_blocks, size);
+  have -= MIN (have, shared_bytes (file));
   file->report.wanted = size;
   code = ask_free_space (file) < size - have ? ENOSPC : 0;
   if (code == 0)
@@ -1036,6 +1056,9 @@ require_space (WbFile *file)
     undo_open (file);
     return requirement_failed (file, code, end);
   }
+  /* A thread that was left behind meanwhile destroys nothing. */
+  if (file->abandoned)
+    return FALSE;
   if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0) {
     /* This frees what was just reserved, for the moment in between. */
     code = call_truncate (file, 0);

@@ -240,6 +240,7 @@ wb_sys_default (void)
     .punch = generic_reserve,
     .blocks_beyond = generic_blocks_beyond,
     .free_space = generic_free_space,
+    .shared_bytes = generic_free_space,
     .unlink = generic_unlink,
     .sync = generic_sync,
     .sync_data = generic_sync,

@@ -139,7 +139,7 @@ linux_punch (int fd, gint64 offset, gint64 length)
 
 /* Not from st_blocks, which counts the blocks of the extent tree as well. */
 static gint64
-linux_blocks_beyond (int fd, gint64 offset)
+extent_bytes (int fd, gint64 offset, guint32 flag)
 {
   struct
   {
@@ -163,7 +163,8 @@ linux_blocks_beyond (int fd, gint64 offset)
       const struct fiemap_extent *extent = &request.map.fm_extents[i];
       guint64 end = extent->fe_logical + extent->fe_length;
 
-      bytes += (gint64) (end - MAX (extent->fe_logical, (guint64) offset));
+      if ((extent->fe_flags & flag) == flag)
+        bytes += (gint64) (end - MAX (extent->fe_logical, (guint64) offset));
       from = end;
       if ((extent->fe_flags & FIEMAP_EXTENT_LAST) != 0)
         return bytes;
@@ -171,6 +172,18 @@ linux_blocks_beyond (int fd, gint64 offset)
     if (n == 0)
       return bytes;
   }
+}
+
+static gint64
+linux_blocks_beyond (int fd, gint64 offset)
+{
+  return extent_bytes (fd, offset, 0);
+}
+
+static gint64
+linux_shared_bytes (int fd)
+{
+  return extent_bytes (fd, 0, FIEMAP_EXTENT_SHARED);
 }
 
 static gint64
@@ -253,6 +266,7 @@ wb_sys_default (void)
     .punch = linux_punch,
     .blocks_beyond = linux_blocks_beyond,
     .free_space = linux_free_space,
+    .shared_bytes = linux_shared_bytes,
     .unlink = unlink,
     .sync = fsync,
     .sync_data = fdatasync,

@@ -62,6 +62,8 @@ typedef struct
   gint64 (*blocks_beyond) (int fd, gint64 offset);
   /* Bytes that an ordinary user may still allocate, or -1. */
   gint64 (*free_space) (int fd);
+  /* Bytes of the file's blocks that another file has as well (reflinks). */
+  gint64 (*shared_bytes) (int fd);
   int (*unlink) (const char *path);
   int (*sync) (int fd);
   int (*sync_data) (int fd);
