@@ -224,8 +224,8 @@ pattern_fragment (Run *run)
   return TRUE;
 }
 
-/* avimux: the RIFF's size and frame count when it is full (at a GiB), the
- * main header at EOS, and back to the end. */
+/* avimux: the RIFF's size and frame count when it is full (at a GiB, here at
+ * --patch-every), the main header at EOS, and back to the end. */
 static gboolean
 pattern_avi (Run *run)
 {
@@ -234,7 +234,7 @@ pattern_avi (Run *run)
   if (!put (run, 2 * KIB, 0))
     return FALSE;
   while (run->body_left > 0) {
-    if (!put_body (run, MIB * (guint64) KIB) || !put (run, 200 * KIB, 0)
+    if (!put_body (run, run->load->patch_every) || !put (run, 200 * KIB, 0)
         || !patch (run, riff + 4, 4, 0))
       return FALSE;
     riff = run->position;
@@ -249,6 +249,28 @@ pattern_hole (Run *run)
       || !go (run, run->position + 512 * (guint64) MIB))
     return FALSE;
   return put_body (run, G_MAXUINT64);
+}
+
+/* No muxer: 8 bytes in every MiB, from the last to the first and back, twice,
+ * without ever resuming. Whatever waits for new data to come along waits for
+ * ever. */
+static gboolean
+pattern_scatter (Run *run)
+{
+  guint64 n, i;
+  guint pass;
+
+  if (!put_body (run, G_MAXUINT64))
+    return FALSE;
+  n = run->high_water / MIB;
+  for (pass = 0; pass < 4; pass++)
+    for (i = 0; i < n; i++) {
+      guint64 mib = pass % 2 == 0 ? n - 1 - i : i;
+
+      if (!go (run, mib * MIB + 5000 * (pass + 1)) || !put (run, 8, 0))
+        return FALSE;
+    }
+  return TRUE;
 }
 
 /* --- the table --- */
@@ -270,8 +292,9 @@ static const struct
   { "prefill", pattern_prefill, "256 KiB of moov at the start, again at EOS" },
   { "fragment", pattern_fragment, "16 bytes at each fragment's start, resume" },
   { "avi", pattern_avi,
-      "a RIFF header each GiB; head at EOS, back to the end" },
+      "a header each --patch-every; head at EOS, back to the end" },
   { "hole", pattern_hole, "512 MiB left out in the middle" },
+  { "scatter", pattern_scatter, "the body, then 8 bytes in each MiB, 4 times" },
 };
 
 static gint

@@ -128,6 +128,25 @@ bench_proc_value (const gchar *path, const gchar *key)
   return -1;
 }
 
+guint
+bench_count_threads (const gchar *prefix)
+{
+  GDir *tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  const gchar *task;
+  guint n = 0;
+
+  while (tasks != NULL && (task = g_dir_read_name (tasks)) != NULL) {
+    g_autofree gchar *path = g_strdup_printf ("/proc/self/task/%s/comm", task);
+    g_autofree gchar *name = NULL;
+
+    if (g_file_get_contents (path, &name, NULL, NULL)
+        && g_str_has_prefix (name, prefix))
+      n++;
+  }
+  g_clear_pointer (&tasks, g_dir_close);
+  return n;
+}
+
 gdouble
 bench_machine_cpu (void)
 {
@@ -178,7 +197,8 @@ struct _BenchWatch
 {
   guint interval_ms;
   guint row_interval_ms;
-  guint64 notify_at;
+  guint64 notify_at[BENCH_NOTIFY_MAX];
+  guint notified;
   GArray *files;
   GArray *rows;
   pthread_t thread;
@@ -231,9 +251,10 @@ bench_watch_record (BenchWatch *watch, guint interval_ms)
 }
 
 void
-bench_watch_notify (BenchWatch *watch, guint64 notify_at)
+bench_watch_notify (
+    BenchWatch *watch, const guint64 notify_at[BENCH_NOTIFY_MAX])
 {
-  watch->notify_at = notify_at;
+  memcpy (watch->notify_at, notify_at, sizeof watch->notify_at);
 }
 
 static void
@@ -309,11 +330,13 @@ add_row (BenchWatch *watch, gint64 now, const BenchCache *cache)
 static void
 notify (BenchWatch *watch)
 {
-  if (watch->notify_at == 0 || pushed_so_far (watch) < watch->notify_at)
-    return;
-  watch->notify_at = 0;
-  puts ("notify");
-  fflush (stdout);
+  while (watch->notified < BENCH_NOTIFY_MAX
+      && watch->notify_at[watch->notified] > 0
+      && pushed_so_far (watch) >= watch->notify_at[watch->notified]) {
+    watch->notified++;
+    puts ("notify");
+    fflush (stdout);
+  }
 }
 
 /* Until @deadline or stop, whichever comes first. */

@@ -37,6 +37,9 @@ gint64 bench_extents (int fd);
  * -1. kB come back as bytes. */
 gint64 bench_proc_value (const gchar *path, const gchar *key);
 
+/* This process's threads whose name begins so. */
+guint bench_count_threads (const gchar *prefix);
+
 /* Busy seconds of all processors since boot, interrupts included. */
 gdouble bench_machine_cpu (void);
 
@@ -64,16 +67,19 @@ typedef struct
   gdouble cpu_s;
 } BenchWatchResult;
 
+#define BENCH_NOTIFY_MAX 8
+
 typedef struct _BenchWatch BenchWatch;
 
 BenchWatch *bench_watch_new (guint interval_ms);
 /* Before start only. @fd and @gauge outlive the watch. @fd may be -1. */
 void bench_watch_add (
     BenchWatch *watch, int fd, BenchGauge *gauge, GstElement *element);
-/* A row every @interval_ms, and a line "notify" on stdout when the sum of
- * bytes passes @notify_at (0: never). */
+/* A row every @interval_ms, and a line "notify" on stdout whenever the sum of
+ * bytes passes one of @notify_at, which rises and ends with 0. */
 void bench_watch_record (BenchWatch *watch, guint interval_ms);
-void bench_watch_notify (BenchWatch *watch, guint64 notify_at);
+void bench_watch_notify (
+    BenchWatch *watch, const guint64 notify_at[BENCH_NOTIFY_MAX]);
 void bench_watch_start (BenchWatch *watch);
 void bench_watch_stop (BenchWatch *watch, BenchWatchResult *result);
 /* After stop; seconds count from @origin_ns of CLOCK_MONOTONIC. */

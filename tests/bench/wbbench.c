@@ -25,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gst/gst.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -60,20 +61,23 @@ typedef struct
   gchar *notify_at_text;
   gchar *pattern;
   gchar *device;
+  gchar *look_at;
   gchar *timeline;
   gint list;
   gint sinks;
   gint sample_ms;
   gint seed;
   gdouble rate;
+  gdouble stagger;
   gboolean allocate;
+  gboolean stamp;
   gboolean keep;
 
   guint64 bytes;
   guint64 buffer_size;
   guint64 patch_every;
   guint64 warm;
-  guint64 notify_at;
+  guint64 notify_at[BENCH_NOTIFY_MAX];
 } Options;
 
 /* "64K", "2MiB", "1G": powers of 1024. */
@@ -109,7 +113,6 @@ parse_sizes (Options *options)
     { options->buffer_size_text, "64K", &options->buffer_size },
     { options->patch_every_text, "2M", &options->patch_every },
     { options->warm_text, "0", &options->warm },
-    { options->notify_at_text, "0", &options->notify_at },
   };
   guint i;
 
@@ -125,9 +128,28 @@ parse_sizes (Options *options)
 }
 
 static gboolean
+parse_notify_at (Options *options)
+{
+  g_auto (GStrv) sizes = NULL;
+  guint i;
+
+  if (options->notify_at_text == NULL)
+    return TRUE;
+  sizes = g_strsplit (options->notify_at_text, ",", -1);
+  for (i = 0; sizes[i] != NULL; i++)
+    if (i == BENCH_NOTIFY_MAX
+        || !parse_size (sizes[i], &options->notify_at[i])) {
+      g_printerr ("wbbench: '%s' is not a list of up to %d sizes\n",
+          options->notify_at_text, BENCH_NOTIFY_MAX);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+static gboolean
 check_options (Options *options)
 {
-  if (!parse_sizes (options))
+  if (!parse_sizes (options) || !parse_notify_at (options))
     return FALSE;
   if (options->sink == NULL) {
     g_printerr ("wbbench: --sink is missing\n");
@@ -172,9 +194,13 @@ parse_options (Options *options, int *argc, char ***argv)
         "For the pattern 'random'", "N" },
     { "sinks", 0, 0, G_OPTION_ARG_INT, &options->sinks,
         "That many at once, a thread each", "N" },
+    { "stagger", 0, 0, G_OPTION_ARG_DOUBLE, &options->stagger,
+        "Each of them begins so much after the one before", "SECONDS" },
     { "allocate", 0, 0, G_OPTION_ARG_NONE, &options->allocate,
         "Allocate and fill each buffer; else a few ready-made ones go round",
         NULL },
+    { "stamp", 0, 0, G_OPTION_ARG_NONE, &options->stamp,
+        "Fill each buffer with what no other one holds, of any sink", NULL },
     { "warm", 0, 0, G_OPTION_ARG_STRING, &options->warm_text,
         "Touch and free that much memory first", "SIZE" },
     { "sample", 0, 0, G_OPTION_ARG_INT, &options->sample_ms,
@@ -182,9 +208,11 @@ parse_options (Options *options, int *argc, char ***argv)
     { "timeline", 0, 0, G_OPTION_ARG_FILENAME, &options->timeline,
         "Write what was seen over time", "FILE.csv" },
     { "notify-at", 0, 0, G_OPTION_ARG_STRING, &options->notify_at_text,
-        "Print 'notify' when so much was pushed", "SIZE" },
+        "Print 'notify' whenever so much was pushed", "SIZE,..." },
     { "device", 'd', 0, G_OPTION_ARG_STRING, &options->device,
         "Count this device's bytes, not those of the file's", "MAJ:MIN" },
+    { "look-at", 0, 0, G_OPTION_ARG_FILENAME, &options->look_at,
+        "Look at this file's cache: an overlay's is its upper file's", "FILE" },
     { "keep", 'k', 0, G_OPTION_ARG_NONE, &options->keep,
         "Leave the files there", NULL },
     { NULL },
@@ -217,19 +245,31 @@ options_clear (Options *options)
   g_free (options->notify_at_text);
   g_free (options->pattern);
   g_free (options->device);
+  g_free (options->look_at);
   g_free (options->timeline);
 }
 
 /* --- one sink --- */
 
+/* Of a message wbfilesink-degraded. */
+typedef struct
+{
+  gint64 at_ns;
+  gboolean degraded;
+  guint64 dirty;
+} Degraded;
+
 typedef struct
 {
   const Options *options;
+  guint index;
   gchar *location;
   GstElement *pipeline;
   GstElement *element;
   GstPad *pad;
   int fd;
+  /* The file whose cache is looked at; mostly fd. */
+  int cache_fd;
   GThread *thread;
 
   /* Of the pushing thread. */
@@ -239,6 +279,7 @@ typedef struct
   GstBuffer *scratch;
   GstBufferList *list;
   guint8 fill;
+  guint32 stamp;
   BenchHist *pushes;
   BenchHist *seeks;
   BenchGauge gauge;
@@ -253,25 +294,37 @@ typedef struct
   GMutex lock;
   gint64 eos_posted_ns;
   gchar *error;
+  guint errors;
   guint warnings;
-  guint degraded;
+  GArray *degraded;
   gchar *sync_result;
   guint64 sync_elapsed;
 } Sink;
+
+/* Said at once as well: whoever drives the run may want to act on it. */
+static void
+note_degraded (Sink *sink, const GstStructure *s)
+{
+  Degraded event = { .at_ns = bench_now () };
+
+  gst_structure_get_boolean (s, "degraded", &event.degraded);
+  gst_structure_get_uint64 (s, "dirty-bytes", &event.dirty);
+  g_array_append_val (sink->degraded, event);
+  puts (event.degraded ? "degraded" : "recovered");
+  fflush (stdout);
+}
 
 static void
 note_element_message (Sink *sink, GstMessage *message)
 {
   const GstStructure *s = gst_message_get_structure (message);
-  gboolean degraded = FALSE;
 
   if (gst_structure_has_name (s, "wbfilesink-sync")) {
     g_free (sink->sync_result);
     sink->sync_result = g_strdup (gst_structure_get_string (s, "result"));
     gst_structure_get_uint64 (s, "elapsed", &sink->sync_elapsed);
-  } else if (gst_structure_has_name (s, "wbfilesink-degraded")
-      && gst_structure_get_boolean (s, "degraded", &degraded)) {
-    sink->degraded += degraded;
+  } else if (gst_structure_has_name (s, "wbfilesink-degraded")) {
+    note_degraded (sink, s);
   }
 }
 
@@ -298,6 +351,7 @@ on_message (GstBus *bus, GstMessage *message, gpointer data)
       sink->eos_posted_ns = bench_now ();
       break;
     case GST_MESSAGE_ERROR:
+      sink->errors++;
       note_error (sink, message);
       break;
     case GST_MESSAGE_WARNING:
@@ -405,8 +459,10 @@ sink_build (Sink *sink, const Options *options, guint index)
   GstBus *bus;
 
   sink->options = options;
+  sink->index = index;
   sink->location = g_strjoinv (number, parts);
-  sink->fd = -1;
+  sink->fd = sink->cache_fd = -1;
+  sink->degraded = g_array_new (FALSE, FALSE, sizeof (Degraded));
   g_mutex_init (&sink->lock);
   sink->pushes = bench_hist_new ();
   sink->seeks = bench_hist_new ();
@@ -433,6 +489,9 @@ sink_open (Sink *sink)
     return FALSE;
   if (sink->location != NULL)
     sink->fd = open (sink->location, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  sink->cache_fd = sink->fd;
+  if (sink->options->look_at != NULL)
+    sink->cache_fd = open (sink->options->look_at, O_RDONLY | O_CLOEXEC);
   return TRUE;
 }
 
@@ -494,9 +553,30 @@ fresh_buffer (Sink *sink, gsize size)
   return buffer;
 }
 
+/* The sink, the buffer and the place in it, in each 8 bytes: bytes that went
+ * astray, or an older patch over a newer one, show when files are compared. */
+static GstBuffer *
+stamped_buffer (Sink *sink, gsize size)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
+  guint64 stamp = (guint64) sink->index << 56 | (guint64) ++sink->stamp << 24;
+  GstMapInfo map;
+  gsize i;
+
+  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
+  for (i = 0; i + 8 <= size; i += 8)
+    GST_WRITE_UINT64_LE (map.data + i, stamp + i / 8);
+  for (; i < size; i++)
+    map.data[i] = sink->stamp + i;
+  gst_buffer_unmap (buffer, &map);
+  return buffer;
+}
+
 static GstBuffer *
 next_buffer (Sink *sink, gsize size, BenchWriteFlags flags)
 {
+  if (sink->options->stamp)
+    return stamped_buffer (sink, size);
   if (sink->options->allocate && (flags & BENCH_WRITE_BODY))
     return fresh_buffer (sink, size);
   if (size == sink->options->buffer_size && (flags & BENCH_WRITE_BODY))
@@ -571,7 +651,7 @@ on_seek (gpointer data, guint64 offset)
 static void
 sink_settle (Sink *sink)
 {
-  bench_cache_look (sink->fd, &sink->at_eos);
+  bench_cache_look (sink->cache_fd, &sink->at_eos);
   /* Pipes and devices answer EINVAL. */
   if (sink->fd >= 0 && fsync (sink->fd) != 0 && errno != EINVAL
       && errno != EBADF)
@@ -588,6 +668,7 @@ sink_thread (gpointer data)
     options->seed };
   BenchTarget target = { on_write, on_seek, sink };
 
+  g_usleep (sink->index * options->stagger * G_USEC_PER_SEC);
   sink->begin_ns = bench_now ();
   gst_pad_push_event (sink->pad, gst_event_new_stream_start ("bench"));
   sink->pushed_all = push_segment (sink, 0)
@@ -621,8 +702,11 @@ sink_clear (Sink *sink)
   g_clear_pointer (&sink->scratch, gst_buffer_unref);
   g_clear_pointer (&sink->pushes, bench_hist_free);
   g_clear_pointer (&sink->seeks, bench_hist_free);
+  if (sink->cache_fd >= 0 && sink->cache_fd != sink->fd)
+    close (sink->cache_fd);
   if (sink->fd >= 0)
     close (sink->fd);
+  g_clear_pointer (&sink->degraded, g_array_unref);
   g_free (sink->location);
   g_free (sink->error);
   g_free (sink->sync_result);
@@ -657,6 +741,8 @@ typedef struct
   Counters after;
   gdouble open_s;
   gdouble stop_s;
+  /* Of the element's own, after the stop. */
+  guint threads_left;
 } Run;
 
 /* In a child, so that this process's peak of memory is its own. */
@@ -733,6 +819,19 @@ run_open (Run *run)
   return TRUE;
 }
 
+/* A thread that has been joined, or one that has not run yet and still goes by
+ * the name of the thread that made it, is in the list for another moment. One
+ * that was left behind stays. */
+static guint
+count_threads_left (void)
+{
+  guint n, i;
+
+  for (i = 0; (n = bench_count_threads ("wbfile-")) > 0 && i < 100; i++)
+    g_usleep (10 * 1000);
+  return n;
+}
+
 static void
 run_close (Run *run)
 {
@@ -742,10 +841,11 @@ run_close (Run *run)
   for (i = 0; i < run->n_sinks; i++)
     gst_element_set_state (run->sinks[i].pipeline, GST_STATE_NULL);
   run->stop_s = (bench_now () - began) / 1e9;
+  run->threads_left = count_threads_left ();
   for (i = 0; i < run->n_sinks; i++) {
     BenchCache cache;
 
-    if (!bench_cache_look (run->sinks[i].fd, &cache))
+    if (!bench_cache_look (run->sinks[i].cache_fd, &cache))
       continue;
     run->has_left = TRUE;
     run->left.cached += cache.cached;
@@ -764,7 +864,7 @@ make_watch (Run *run)
   for (i = 0; i < run->n_sinks; i++) {
     Sink *sink = &run->sinks[i];
 
-    bench_watch_add (watch, sink->fd, &sink->gauge, sink->element);
+    bench_watch_add (watch, sink->cache_fd, &sink->gauge, sink->element);
   }
   if (options->timeline != NULL)
     bench_watch_record (watch, 4 * options->sample_ms);
@@ -838,11 +938,14 @@ typedef struct
   gboolean first;
 } Json;
 
+/* key: NULL in a list */
 static void
 json_key (Json *json, const gchar *key)
 {
-  g_string_append_printf (
-      json->text, "%s\"%s\": ", json->first ? "" : ", ", key);
+  if (!json->first)
+    g_string_append (json->text, ", ");
+  if (key != NULL)
+    g_string_append_printf (json->text, "\"%s\": ", key);
   json->first = FALSE;
 }
 
@@ -910,6 +1013,21 @@ static void
 json_close (Json *json)
 {
   g_string_append_c (json->text, '}');
+  json->first = FALSE;
+}
+
+static void
+json_open_list (Json *json, const gchar *key)
+{
+  json_key (json, key);
+  g_string_append_c (json->text, '[');
+  json->first = TRUE;
+}
+
+static void
+json_close_list (Json *json)
+{
+  g_string_append_c (json->text, ']');
   json->first = FALSE;
 }
 
@@ -1046,6 +1164,7 @@ report_process (Json *json, const Run *run)
   json_int (json, "cancelled_write_bytes",
       run->after.io_cancelled - run->before.io_cancelled);
   json_int (json, "write_calls", run->after.io_calls - run->before.io_calls);
+  json_int (json, "threads_left", run->threads_left);
   json_close (json);
 }
 
@@ -1064,37 +1183,86 @@ report_stat (GQuark field, const GValue *value, gpointer data)
   return TRUE;
 }
 
-/* The element's own figures: of the first sink only. */
 static void
-report_stats (Json *json, const Run *run)
+report_sink_stats (Json *json, const gchar *key, const Sink *sink)
 {
-  GstStructure *stats = bench_element_stats (run->sinks[0].element);
+  GstStructure *stats = bench_element_stats (sink->element);
 
   if (stats == NULL) {
-    json_null (json, "stats");
+    json_null (json, key);
     return;
   }
-  json_open (json, "stats");
+  json_open (json, key);
   gst_structure_foreach (stats, report_stat, json);
   json_close (json);
   gst_structure_free (stats);
+}
+
+/* The element's own figures: of the first sink, and of each. */
+static void
+report_stats (Json *json, const Run *run)
+{
+  guint i;
+
+  report_sink_stats (json, "stats", &run->sinks[0]);
+  json_open_list (json, "all_stats");
+  for (i = 0; i < run->n_sinks; i++)
+    report_sink_stats (json, NULL, &run->sinks[i]);
+  json_close_list (json);
+}
+
+static void
+report_degraded (Json *json, const Run *run)
+{
+  gint64 begin = first_begin (run);
+  guint i, j;
+
+  json_open_list (json, "degraded_events");
+  for (i = 0; i < run->n_sinks; i++)
+    for (j = 0; j < run->sinks[i].degraded->len; j++) {
+      const Degraded *event =
+          &g_array_index (run->sinks[i].degraded, Degraded, j);
+
+      json_open (json, NULL);
+      json_int (json, "sink", i);
+      json_real (json, "s", (event->at_ns - begin) / 1e9);
+      json_bool (json, "degraded", event->degraded);
+      json_int (json, "dirty_bytes", event->dirty);
+      json_close (json);
+    }
+  json_close_list (json);
+}
+
+static guint
+count_degraded (const Sink *sink)
+{
+  guint i, n = 0;
+
+  for (i = 0; i < sink->degraded->len; i++)
+    n += g_array_index (sink->degraded, Degraded, i).degraded ? 1 : 0;
+  return n;
 }
 
 static void
 report_messages (Json *json, const Run *run)
 {
   const Sink *first = &run->sinks[0];
-  guint i, warnings = 0, degraded = 0;
+  guint i, errors = 0, warnings = 0, degraded = 0, durable = 0;
 
   for (i = 0; i < run->n_sinks; i++) {
+    errors += run->sinks[i].errors;
     warnings += run->sinks[i].warnings;
-    degraded += run->sinks[i].degraded;
+    degraded += count_degraded (&run->sinks[i]);
+    durable += g_strcmp0 (run->sinks[i].sync_result, "durable") == 0;
   }
   json_open (json, "messages");
+  json_int (json, "errors", errors);
   json_int (json, "warnings", warnings);
   json_int (json, "degraded", degraded);
+  json_int (json, "durable", durable);
   json_string (json, "sync_result", first->sync_result);
   json_real (json, "sync_s", first->sync_elapsed / 1e9);
+  report_degraded (json, run);
   json_close (json);
 }
 

@@ -1,0 +1,122 @@
+"""wbfilesink benchmark: places to write to, and one run of wbbench
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+
+What `run` and the storage tests share.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+SKIP = 77
+
+
+class NotHere(Exception):
+    """What is asked for cannot be had on this machine; says why."""
+
+
+class Place:
+    """A directory on the machine's own disk (or a tmpfs)."""
+
+    device = None
+    group = None
+
+    def __init__(self, directory):
+        self.directory = pathlib.Path(directory)
+
+    def rate(self, mb_s):
+        pass
+
+    def settle(self):
+        """Let the last file's deletion reach the disk: it is not part of the
+        next run."""
+        fd = os.open(self.directory, os.O_RDONLY)
+        with contextlib.suppress(OSError):
+            os.fsync(fd)
+        os.close(fd)
+        time.sleep(0.5)
+
+
+class ThrottledDisk(Place):
+    """tests/bench/disk as a child; it takes everything down when its stdin
+    ends, however we end."""
+
+    def __init__(self, fs, size, mb_s, where):
+        self.mb_s = mb_s
+        self.child = subprocess.Popen(
+            [HERE / 'disk', '--fs', fs, '--size', size, '--rate', str(mb_s),
+             '--where', where], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, start_new_session=True)
+        words = self.child.stdout.readline().split()
+        if not words:
+            self.give_up()
+        super().__init__(words[1])
+        self.device = words[2]
+        self.group = None if words[3] == '-' else words[3]
+
+    def give_up(self):
+        complaint = self.child.communicate()[1].strip() or 'disk: no reason'
+        if self.child.returncode == SKIP:
+            raise NotHere(complaint.splitlines()[-1])
+        raise RuntimeError(complaint)
+
+    def rate(self, mb_s):
+        self.child.stdin.write(f'rate {mb_s}\n')
+        self.child.stdin.flush()
+        self.child.stdout.readline()
+
+    def settle(self):
+        self.rate(0)
+        super().settle()
+        self.rate(self.mb_s)
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait()
+
+
+def join_groups(files):
+    """For the child, between fork and exec."""
+    def join():
+        for file in files:
+            with open(file, 'w') as stream:
+                stream.write('0')
+    return join if files else None
+
+
+def drive(command, groups=(), on_line=None, timeout=None):
+    """wbbench's result. Calls on_line with every other line it prints; kills
+    it after `timeout` seconds."""
+    result = None
+    with tempfile.TemporaryFile('w+') as errors:
+        child = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=errors, text=True,
+            preexec_fn=join_groups(groups))
+        alarm = threading.Timer(timeout or 0, child.kill)
+        if timeout is not None:
+            alarm.start()
+        try:
+            for line in child.stdout:
+                if line.startswith('{'):
+                    result = json.loads(line)
+                elif on_line is not None:
+                    on_line(line.strip())
+        except BaseException:
+            child.kill()
+            raise
+        finally:
+            child.wait()
+            alarm.cancel()
+        errors.seek(0)
+        complaint = errors.read(2000).strip()
+    if result is None:
+        return {'ok': False, 'error': complaint or f'exit {child.returncode}'}
+    if complaint:
+        result['stderr'] = complaint
+    return result

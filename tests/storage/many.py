@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""wbfilesink storage tests: many files on one disk
+
+SPDX-License-Identifier: LGPL-2.1-or-later
+
+Usage: many.py WBBENCH [CASE...]. Speaks TAP.
+
+One process has many files open on one disk, each with a source faster than its
+share. What all of them keep dirty together has a bound; every file gets done,
+with its own bytes in it; and no thread is left when all are stopped.
+"""
+import os
+import sys
+
+import storage
+from storage import BATCH, MIB, NotHere, check, note
+
+DISK_MB_S = 250
+# What the files of a device share, and what each is granted all the same.
+DEVICE_BOUND = 256 * MIB
+FLOOR = 2 * BATCH
+VARIABLE = 'WBFILESINK_DEVICE_DIRTY_BYTES'
+
+
+class Case:
+    """bound: in the environment, bytes; None: the default of 256 MiB"""
+
+    def __init__(self, name, files, size, bound=None, properties='', **load):
+        self.name = name
+        self.files = files
+        self.bound = bound
+        self.properties = properties
+        self.load = {'sinks': files, 'bytes': size, 'pattern': 'mkv',
+                     'patch_every': '2M', 'buffer_size': '64K', **load}
+
+    def allowed(self):
+        """The floors come on top: a file that joins is granted its own while
+        the others still hold what they were granted before."""
+        return (self.bound or DEVICE_BOUND) + self.files * FLOOR
+
+
+# So that bytes alone bound, and not disk time.
+BYTES = 'max-dirty-time=0'
+CASES = [
+    Case('16 files', 16, '48M', properties=BYTES),
+    Case('16 files, bound in disk time too', 16, '32M'),
+    Case('16 files, another bound', 16, '32M', bound=64 * MIB,
+         properties=BYTES),
+    # The first of them have filled whole windows when the last ones come.
+    Case('16 files, one after the other', 16, '48M', bound=128 * MIB,
+         properties=BYTES, stagger=0.03),
+    # Small queues: 256 of them hold a gigabyte, not two.
+    Case('256 files', 256, '5M',
+         properties=f'{BYTES} max-queued-bytes={4 * BATCH}'),
+    # Each file has its floor and no more.
+    Case('256 files, another bound', 256, '6M', bound=64 * MIB,
+         properties=f'{BYTES} max-queued-bytes={4 * BATCH}'),
+]
+
+
+def check_sum(case, result):
+    peak = result['cache']['peak_dirty_bytes']
+    if peak is None:
+        note('the kernel has no cachestat(2): the bound was not looked at')
+        return
+    check(peak <= case.allowed(),
+          f'{peak} bytes dirty in all files, {case.allowed()} allowed')
+
+
+def check_files(disk, directory, case):
+    """Each has the bytes of the sink of its number."""
+    for number in range(case.files):
+        storage.check_same(disk.directory / f'file-{number}',
+                           directory / f'reference-{number}')
+
+
+def clear(*directories):
+    for directory in directories:
+        for file in directory.glob('*-[0-9]*'):
+            file.unlink()
+
+
+def run(args, case, disk, directory):
+    storage.reference(args, directory, **{**case.load, 'stagger': None})
+    disk.settle()
+    os.environ.pop(VARIABLE, None)
+    if case.bound is not None:
+        os.environ[VARIABLE] = str(case.bound)
+    result = storage.bench(
+        args, storage.with_properties(args.sink, case.properties),
+        disk.directory / 'file-%d', disk=disk, **case.load)
+    storage.note_figures(result)
+    note(f'of one file at most '
+         f'{storage.megabytes(result["cache"]["peak_dirty_one_bytes"])}, '
+         f'{result["messages"]["durable"]} of {case.files} durable')
+    try:
+        storage.check_all(
+            lambda: storage.check_ended_well(result),
+            lambda: check(result['messages']['durable'] == case.files,
+                          f'{result["messages"]["durable"]} are durable'),
+            lambda: check_sum(case, result),
+            lambda: check_files(disk, directory, case))
+    finally:
+        clear(disk.directory, directory)
+
+
+def main():
+    args = storage.parse('Many files on one disk.')
+    try:
+        with storage.throttled_disk(args, DISK_MB_S, size='4G') as disk, \
+                storage.scratch(args) as directory:
+            return storage.run_cases(
+                [(case.name, lambda case=case:
+                  run(args, case, disk, directory)) for case in CASES],
+                args.only)
+    except NotHere as reason:
+        return storage.skip_all(reason)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
