@@ -12,6 +12,7 @@ struct _WbDevice
   guint users;
   guint active;
   guint64 bound;
+  guint64 dirty;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,6 +76,25 @@ wb_device_leave (WbDevice *device)
   pthread_mutex_lock (&lock);
   device->active--;
   pthread_mutex_unlock (&lock);
+}
+
+void
+wb_device_count_dirty (WbDevice *device, guint64 before, guint64 now)
+{
+  pthread_mutex_lock (&lock);
+  device->dirty += now - before;
+  pthread_mutex_unlock (&lock);
+}
+
+gboolean
+wb_device_has_room (WbDevice *device, guint64 bytes)
+{
+  gboolean room;
+
+  pthread_mutex_lock (&lock);
+  room = device->dirty + bytes <= device->bound;
+  pthread_mutex_unlock (&lock);
+  return room;
 }
 
 guint64

@@ -33,6 +33,11 @@ void wb_device_put (WbDevice *device);
 /* One more, or one less, of its files has dirty bytes. */
 void wb_device_enter (WbDevice *device);
 void wb_device_leave (WbDevice *device);
+/* One of its files has `now` dirty bytes where it had `before`. */
+void wb_device_count_dirty (WbDevice *device, guint64 before, guint64 now);
+/* Whether `bytes` more fit the bound. Shares alone do not keep it: a file that
+ * joins gets its share while the others still hold what they had. */
+gboolean wb_device_has_room (WbDevice *device, guint64 bytes);
 /* What one file with dirty bytes may keep dirty now, in bytes. */
 guint64 wb_device_share (WbDevice *device);
 

@@ -134,6 +134,7 @@ struct _WbFile
 
   WbDevice *shared; /* the disk, with the others' files */
   gboolean active;  /* has dirty bytes on it */
+  guint64 counted_dirty;
   WbPlanner planner;
   gboolean control; /* write-out is ours to control */
   gboolean drop_refused;
@@ -159,7 +160,7 @@ struct _WbFile
   guint told_source; /* + 1 of the best source reported; 0: none */
   WbReserveReport report;
 
-  WbEvents events;
+  WbEvents events, events_told;
   WbError error;
   WbStats stats;
 
@@ -230,6 +231,8 @@ wb_file_unref (WbFile *file)
   wb_queue_clear (&file->queue, file->garbage);
   wb_owners_release (file->garbage);
   g_array_free (file->garbage, TRUE);
+  if (file->shared != NULL)
+    wb_device_count_dirty (file->shared, file->counted_dirty, 0);
   if (file->active)
     wb_device_leave (file->shared);
   g_clear_pointer (&file->shared, wb_device_put);
@@ -416,8 +419,10 @@ is_broken (const WbFile *file)
 static void
 notify (WbFile *file)
 {
-  if (file->events == 0 || file->abandoned || file->listener.notify == NULL)
+  if ((file->events & ~file->events_told) == 0 || file->abandoned
+      || file->listener.notify == NULL)
     return;
+  file->events_told = file->events;
   file_unlock (file);
   file->listener.notify (file->listener.data);
   file_lock (file);
@@ -452,10 +457,11 @@ update_window (WbFile *file, guint64 retired)
         retired);
     window = MIN (window, file->time_window);
   }
+  window = MAX (window, floor);
+  /* The floor keeps one file's disk busy; beside others two batches will do. */
   if (file->shared != NULL)
     window = MIN (window, wb_device_share (file->shared));
-  wb_planner_set_bounds (
-      &file->planner, MAX (window, floor), bounds->chunk_size);
+  wb_planner_set_bounds (&file->planner, window, bounds->chunk_size);
   wb_planner_set_start_step (&file->planner,
       wb_meter_rate (&file->drain_meter) / START_STEPS_A_SECOND);
 }
@@ -499,9 +505,15 @@ dirty_bytes (WbFile *file)
 static void
 update_share (WbFile *file)
 {
-  gboolean active = !file->abandoned && dirty_bytes (file) > 0;
+  guint64 dirty = file->abandoned ? 0 : dirty_bytes (file);
+  gboolean active = dirty > 0;
 
-  if (file->shared == NULL || active == file->active)
+  if (file->shared == NULL)
+    return;
+  if (dirty != file->counted_dirty)
+    wb_device_count_dirty (file->shared, file->counted_dirty, dirty);
+  file->counted_dirty = dirty;
+  if (active == file->active)
     return;
   file->active = active;
   if (active)
@@ -1211,17 +1223,33 @@ may_go_on (WbFile *file, guint64 generation)
       && !is_broken (file);
 }
 
+/* Whether the run fits the window, and what the device's files may keep dirty
+ * together. Two batches fit always, so no file starves; one that has more than
+ * that and waits is woken by its own retires. */
+static gboolean
+fits (WbFile *file)
+{
+  const WbBatchRun *run = &file->run;
+  guint64 cost;
+
+  if (!wb_planner_may_write (&file->planner, run->offset, run->bytes))
+    return FALSE;
+  if (file->shared == NULL)
+    return TRUE;
+  cost = wb_planner_cost (&file->planner, run->offset, run->bytes);
+  return dirty_bytes (file) + cost <= 2 * WB_BATCH
+      || wb_device_has_room (file->shared, cost);
+}
+
 /* Holds the writer until the run fits the window, in steps of what is retired;
  * when nothing is retired for the write-back timeout, the window is given up.
  * FALSE: something else has to be seen to first. */
 static gboolean
 wait_for_window (WbFile *file, guint64 generation)
 {
-  const WbBatchRun *run = &file->run;
   gint64 since = 0;
 
-  while (file->control && !file->stats.degraded
-      && !wb_planner_may_write (&file->planner, run->offset, run->bytes)) {
+  while (file->control && !file->stats.degraded && !fits (file)) {
     gint64 deadline;
 
     if (!may_go_on (file, generation))
@@ -1943,7 +1971,7 @@ wb_file_take_events (WbFile *file)
 
   file_lock (file);
   events = file->events;
-  file->events = 0;
+  file->events = file->events_told = 0;
   file_unlock (file);
   return events;
 }

@@ -271,10 +271,39 @@ release_targets (WbPlanner *planner)
   planner->n_targets = 0;
 }
 
+/* A patch that begins or ends where one did before is likely to come back, and
+ * its page is kept for good. */
+static void
+note_patched_page (WbPlanner *planner, guint64 offset)
+{
+  WbRange page = { round_down (offset, PAGE),
+    round_down (offset, PAGE) + PAGE };
+
+  for (guint i = 0; i < planner->n_returning; i++)
+    if (planner->returning[i].start == page.start)
+      return;
+  for (guint i = 0; i < MIN (planner->n_recent, WB_RECENT_CAPACITY); i++) {
+    if (planner->recent[i] == page.start + 1
+        && planner->n_returning < WB_RETURNING_CAPACITY) {
+      planner->returning[planner->n_returning++] = page;
+      return;
+    }
+  }
+  planner->recent[planner->n_recent++ % WB_RECENT_CAPACITY] = page.start + 1;
+}
+
 /* A write that does not begin where the last one ended: a seek came before. */
 static void
 note_seek (WbPlanner *planner, guint64 offset)
 {
+  /* Where a patch ended, if it is not the page that it began in. */
+  if (planner->write_position < planner->high_water
+      && round_down (planner->write_position, PAGE) != planner->patch_page)
+    note_patched_page (planner, planner->write_position);
+  if (offset < planner->high_water) {
+    note_patched_page (planner, offset);
+    planner->patch_page = round_down (offset, PAGE);
+  }
   if (offset == planner->high_water) {
     release_targets (planner);
     if (planner->resume_kept) {
@@ -303,6 +332,7 @@ wb_planner_wrote (WbPlanner *planner, guint64 offset, guint64 length)
 
   if (length == 0)
     return;
+  planner->settled = FALSE;
   if (offset != planner->write_position)
     note_seek (planner, offset);
   if (planner->passive) {
@@ -360,6 +390,10 @@ step_over_blockers (const WbPlanner *planner, guint64 *offset, guint64 *end)
 
     moved |= step_over (offset, end, range->start, range->end);
   }
+  /* The page that the next append begins in: a barrier leaves it clean. */
+  if (!planner->settled)
+    moved |= step_over (offset, end, round_down (planner->high_water, PAGE),
+        round_up (planner->high_water, PAGE));
   if (planner->head_kept)
     moved |=
         step_over (offset, end, planner->base, planner->base + WB_HEAD_KEPT);
@@ -368,6 +402,9 @@ step_over_blockers (const WbPlanner *planner, guint64 *offset, guint64 *end)
 
     moved |= step_over (offset, end, pages.start, pages.end);
   }
+  for (guint i = 0; i < planner->n_returning; i++)
+    moved |= step_over (
+        offset, end, planner->returning[i].start, planner->returning[i].end);
   for (guint i = 0; i < planner->n_targets; i++)
     moved |= step_over (
         offset, end, planner->targets[i].start, planner->targets[i].end);
@@ -636,7 +673,12 @@ wb_planner_settle (WbPlanner *planner)
   if (planner->resume_kept)
     release_kept (planner, &resume);
   release_targets (planner);
+  for (guint i = 0; i < planner->n_returning; i++)
+    release_kept (planner, &planner->returning[i]);
+  planner->n_returning = planner->n_recent = 0;
+  memset (planner->recent, 0, sizeof planner->recent);
   planner->head_kept = planner->resume_kept = FALSE;
+  planner->settled = TRUE;
   add_drop (planner, less (planner->high_water, WB_DROP_OVERLAP),
       round_up (planner->high_water, WB_BATCH));
 }
@@ -654,7 +696,8 @@ wb_planner_restart (WbPlanner *planner, gboolean truncated)
   planner->high_water = planner->write_position = base;
   planner->started = planner->cut = planner->last_resume = base;
   planner->start_hand = base;
-  planner->n_targets = 0;
+  planner->n_targets = planner->n_returning = planner->n_recent = 0;
+  memset (planner->recent, 0, sizeof planner->recent);
   planner->resume_kept = FALSE;
   planner->head_kept = TRUE;
 }

@@ -56,6 +56,8 @@ G_BEGIN_DECLS
 #define WB_FLIGHT_CAPACITY 64
 #define WB_CHUNK_CAPACITY 128
 #define WB_TARGET_CAPACITY 32
+#define WB_RECENT_CAPACITY 64
+#define WB_RETURNING_CAPACITY 8
 
 typedef enum
 {
@@ -119,10 +121,17 @@ typedef struct
   guint64 chunk_number;
 
   WbRangeSet drops; /* clean, may leave the cache */
+  gboolean settled; /* nothing is kept until the next write */
   gboolean head_kept;
   gboolean resume_kept;
   WbRange targets[WB_TARGET_CAPACITY]; /* of seeks since the last resume */
   guint n_targets;
+  /* Places that are patched again and again (qtmux's robust modes) stay. */
+  guint64 patch_page;                 /* that the last patch began in */
+  guint64 recent[WB_RECENT_CAPACITY]; /* pages, + 1 */
+  guint n_recent;
+  WbRange returning[WB_RETURNING_CAPACITY];
+  guint n_returning;
 
   /* counters */
   guint64 back_patches;

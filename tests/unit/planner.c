@@ -252,6 +252,27 @@ test_head_and_resume_are_kept (void)
   }
 }
 
+/* A place that is patched again and again is not read back from the disk. */
+static void
+test_returning_patches_are_kept (void)
+{
+  guint64 at = 40 * MIB, place = 10 * MIB + 100;
+  WbStep step;
+
+  begin (0);
+  write_run (0, at);
+  for (int i = 0; i < 4; i++) {
+    wb_planner_wrote (&planner, place, 8);
+    write_run (at, at + CHUNK);
+    at += CHUNK;
+    while (wb_planner_next (&planner, &step)) {
+      if (i >= 1 && step.kind == WB_STEP_DROP)
+        g_assert_false (step.range.start <= place && place < step.range.end);
+      wb_planner_done (&planner, &step);
+    }
+  }
+}
+
 static void
 test_released_resume_is_dropped_with_a_margin (void)
 {
@@ -406,6 +427,7 @@ main (int argc, char **argv)
   ADD ("window-full-of-patches", test_window_full_of_patches);
   ADD ("holes-count-nothing", test_holes_count_nothing);
   ADD ("head-and-resume-are-kept", test_head_and_resume_are_kept);
+  ADD ("returning-patches-are-kept", test_returning_patches_are_kept);
   ADD ("released-resume-is-dropped",
       test_released_resume_is_dropped_with_a_margin);
   ADD ("dirty-ranges-are-never-dropped", test_dirty_ranges_are_never_dropped);
