@@ -1,0 +1,91 @@
+/* wbfilesink: one output file: files whose threads were left behind
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "wbfile-private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Files whose threads were left behind in a call, in this process. A write of
+ * theirs that is still under way would land in whatever is opened on the same
+ * file, so that is refused as busy until they are gone. */
+static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
+static GSList *registry;
+
+static void
+registry_add (WbFile *file)
+{
+  pthread_mutex_lock (&registry_lock);
+  registry = g_slist_prepend (registry, file);
+  file->listed = TRUE;
+  pthread_mutex_unlock (&registry_lock);
+}
+
+void
+wbf_registry_remove (WbFile *file)
+{
+  pthread_mutex_lock (&registry_lock);
+  if (file->listed)
+    registry = g_slist_remove (registry, file);
+  file->listed = FALSE;
+  pthread_mutex_unlock (&registry_lock);
+}
+
+/* Of a file that hangs in its open only the name is known. */
+static gboolean
+same_file (
+    const WbFile *left_behind, const WbFile *file, const struct stat *status)
+{
+  if (!left_behind->identified)
+    return strcmp (left_behind->location, file->location) == 0;
+  return status != NULL && left_behind->device == status->st_dev
+      && left_behind->inode == status->st_ino;
+}
+
+/* Before the open, which may truncate. On the I/O thread, locked; unlocks. */
+gboolean
+wbf_registry_is_busy (WbFile *file)
+{
+  struct stat status;
+  gboolean exists, busy = FALSE, empty;
+
+  pthread_mutex_lock (&registry_lock);
+  empty = registry == NULL;
+  pthread_mutex_unlock (&registry_lock);
+  if (empty)
+    return FALSE;
+
+  wbf_enter (file, &file->io_call, "stat", 0);
+  exists = file->sys->stat (file->location, &status) == 0;
+  wbf_leave (file, &file->io_call);
+  pthread_mutex_lock (&registry_lock);
+  for (GSList *link = registry; link != NULL && !busy; link = link->next)
+    busy = same_file (link->data, file, exists ? &status : NULL);
+  pthread_mutex_unlock (&registry_lock);
+  return busy;
+}
+
+/* Leaves the threads behind. What they do not hold is released here and now. */
+void
+wbf_abandon (WbFile *file)
+{
+  GArray *owners = g_array_new (FALSE, FALSE, sizeof (WbOwner));
+
+  file->abandoned = TRUE;
+  wbf_update_share (file);
+  registry_add (file);
+  wb_queue_clear (&file->queue, owners);
+  file->queued = 0;
+  pthread_cond_broadcast (&file->io_cond);
+  pthread_cond_broadcast (&file->retire_cond);
+#ifndef G_OS_WIN32
+  if (file->wake_fds[1] >= 0 && write (file->wake_fds[1], "", 1) < 0)
+    (void) errno;
+#endif
+  wbf_unlock (file);
+  wb_owners_release (owners);
+  g_array_free (owners, TRUE);
+  wbf_lock (file);
+}

@@ -1,0 +1,225 @@
+/* wbfilesink: one output file: what its parts share
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * wbfile.c has what callers see, the other wbfile-*.c are one part each. All
+ * wbf_ functions are called with the file locked unless they say otherwise, and
+ * those that make a system call unlock for it.
+ */
+#pragma once
+
+#include "wbdevice.h"
+#include "wbfile.h"
+#include "wbmeter.h"
+#include "wbplanner.h"
+#include "wbqueue.h"
+
+#include <pthread.h>
+
+G_BEGIN_DECLS
+
+/* Beside a sync's kind in the queue: the end of the stream. */
+#define WBF_SYNC_FINISHES 0x100
+
+typedef enum
+{
+  IO_BUSY,
+  IO_IDLE,     /* waits for the first byte */
+  IO_LINGERING /* waits for more, or for its time */
+} IoState;
+
+/* A call that one of the threads is in. */
+typedef struct
+{
+  const char *name; /* NULL: none */
+  guint64 offset;
+  gint64 since_us;
+} Call;
+
+struct _WbFile
+{
+  gint ref_count;
+  const WbSys *sys;
+  WbListener listener;
+  char *location;
+  WbOpenMode mode;
+  WbWriteback writeback;
+  WbPreallocate preallocate;
+  gboolean o_sync;
+  gboolean unbuffered;
+  guint64 wake_bytes;
+  gint64 transient_timeout_us;
+
+  /* written by the I/O thread before `opened`, constant after it */
+  int fd;
+  int wake_fds[2]; /* -1: the target never needs waking */
+  char *parent;
+  gboolean seekable;
+  gboolean regular;
+  gboolean block_device;
+  gboolean fifo;
+  dev_t device;
+  ino_t inode;
+  guint64 base;
+  guint64 size_at_open;
+  guint64 old_blocks; /* bytes of blocks the file had at open */
+
+  pthread_mutex_t lock;
+  pthread_cond_t io_cond;     /* for the I/O thread */
+  pthread_cond_t retire_cond; /* for the retirer */
+  pthread_cond_t user_cond;   /* for callers */
+
+  /* --- everything below is under the lock --- */
+  WbBounds bounds;
+  guint users; /* threads that hold the fd */
+  gboolean opened;
+  gboolean closed;
+  gboolean quit;         /* the I/O thread ends when the queue is empty */
+  gboolean retirer_quit; /* then the retirer does */
+  gboolean abandoned;
+  gboolean listed;     /* among the abandoned files */
+  gboolean identified; /* device and inode are known */
+  GThread *io_thread, *retire_thread;
+  Call io_call, retire_call;
+
+  gint64 last_progress_us;
+  guint64 progress;
+  guint64 progress_given_up; /* + 1; 0: no wait has timed out */
+  guint64 stall_told;        /* + 1; 0: none was */
+  gboolean interrupted;
+  guint callers_waiting;
+  gboolean caller_wants_room;
+
+  WbQueue queue;
+  guint64 queued;      /* bytes, the batch under way included */
+  guint64 push_offset; /* where the next buffer goes */
+  guint64 accepted;    /* bytes ever */
+  IoState io_state;
+  gboolean lively;   /* something was just written */
+  gboolean lingered; /* for as long as it may: what there is is written */
+  gboolean restart_pending;
+  guint64 generation; /* counts flushes */
+
+  guint64 tokens, token_done, token_finish;
+  gboolean sync_failed; /* an fsync failed: it is never asked again */
+  WbSyncResult sync_done_result;
+  guint64 accepted_at_finish;
+
+  WbDevice *shared; /* the disk, with the others' files */
+  gboolean active;  /* has dirty bytes on it */
+  guint64 counted_dirty;
+  WbPlanner planner;
+  gboolean control; /* write-out is ours to control */
+  gboolean drop_refused;
+  gboolean hold_retirer;
+  gboolean retirer_resting;
+  gint64 drain_mark_us;
+  gint64 last_retire_us;
+  WbMeter drain_meter, write_meter;
+  gint64 write_waited_us; /* for a stream to take data, before this write */
+  guint64 time_window, time_queue; /* what max-dirty-time allows now, bytes */
+  guint64 queue_bound;             /* bytes */
+  guint64 stream_offset;    /* targets without positions: bytes written */
+  guint64 final_high_water; /* survives a restart that does not truncate */
+
+  WbPrealloc prealloc;
+  gboolean prealloc_suits;
+  gboolean reserve_tried; /* a failed fallocate may keep part of it (ext4) */
+  guint64 trimmed_after;  /* bytes written then + 1; 0: never */
+  const char *prealloc_reason; /* why not */
+  gboolean require_pending; /* the space is to be there before the first byte */
+  gboolean created;         /* there was no such file before */
+  gboolean told_fit;
+  guint told_source; /* + 1 of the best source reported; 0: none */
+  WbReserveReport report;
+
+  WbEvents events, events_told;
+  WbError error;
+  WbStats stats;
+
+  /* the I/O thread's own */
+  WbBatchRun run;
+  GArray *garbage;
+};
+
+/* --- wbfile-calls.c ------------------------------------------------------- */
+
+void wbf_lock (WbFile *file);
+void wbf_unlock (WbFile *file);
+gboolean wbf_wait_until (
+    WbFile *file, pthread_cond_t *cond, gint64 deadline_us);
+gint64 wbf_deadline_after (gint64 start_us, gint64 timeout_us);
+void wbf_wake_callers (WbFile *file);
+void wbf_say (WbFile *file, WbLogLevel level, const char *format, ...)
+    G_GNUC_PRINTF (3, 4);
+void wbf_enter (WbFile *file, Call *call, const char *name, guint64 offset);
+gint64 wbf_leave (WbFile *file, Call *call);
+void wbf_find_stall (WbFile *file, WbStall *stall);
+gboolean wbf_is_refusal (int code);
+gboolean wbf_is_no_space (int code);
+void wbf_latch (
+    WbFile *file, WbErrorKind kind, int code, const char *call, guint64 offset);
+gboolean wbf_is_broken (const WbFile *file);
+void wbf_notify (WbFile *file);
+
+/* --- wbfile-retire.c ------------------------------------------------------ */
+
+/* `retired` bytes have just become clean. */
+void wbf_update_window (WbFile *file, guint64 retired);
+/* `written` bytes have just been taken by the target. */
+void wbf_update_queue_bound (WbFile *file, guint64 written);
+void wbf_update_bounds (WbFile *file);
+guint64 wbf_dirty_bytes (WbFile *file);
+void wbf_update_share (WbFile *file);
+void wbf_check_recovered (WbFile *file);
+void wbf_wake_retirer (WbFile *file);
+void wbf_give_up_control (WbFile *file, const char *call, int code);
+gpointer wbf_retirer_main (gpointer data);
+
+/* --- wbfile-open.c -------------------------------------------------------- */
+
+/* FALSE: the error is latched, or the file was abandoned meanwhile. */
+gboolean wbf_io_open (WbFile *file);
+void wbf_io_opened (WbFile *file);
+
+/* --- wbfile-space.c ------------------------------------------------------- */
+
+gboolean wbf_set_up_space (WbFile *file);
+gboolean wbf_require_space (WbFile *file);
+void wbf_settle_requirement (WbFile *file);
+void wbf_reserve_ahead (WbFile *file, guint64 write_end);
+/* 0, or the errno. */
+int wbf_call_truncate (WbFile *file, guint64 size);
+void wbf_trim (WbFile *file);
+
+/* --- wbfile-write.c ------------------------------------------------------- */
+
+gboolean wbf_worth_writing (WbFile *file);
+void wbf_linger (WbFile *file);
+void wbf_wait_for_data (WbFile *file);
+void wbf_io_write (WbFile *file);
+void wbf_release_garbage (WbFile *file);
+
+/* --- wbfile-sync.c -------------------------------------------------------- */
+
+void wbf_io_sync (WbFile *file);
+
+/* --- wbfile-io.c ---------------------------------------------------------- */
+
+gpointer wbf_io_main (gpointer data);
+/* A thread that holds the descriptor is done with it. Unlocked; its reference
+ * is gone afterwards. */
+void wbf_thread_ends (WbFile *file);
+
+/* --- wbfile-abandon.c ----------------------------------------------------- */
+
+void wbf_registry_remove (WbFile *file);
+gboolean wbf_registry_is_busy (WbFile *file);
+void wbf_abandon (WbFile *file);
+
+/* --- wbfile.c ------------------------------------------------------------- */
+
+GThread *wbf_start_thread (
+    const char *name, GThreadFunc function, WbFile *file);
+
+G_END_DECLS

@@ -1,0 +1,296 @@
+/* wbfilesink: one output file: the bounds and the retirer
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: bounds; the retirer.
+ */
+#include "wbfile-private.h"
+
+#include <errno.h>
+
+/* The window and the queue start here and grow with what has drained. */
+#define WINDOW_START (4 * WB_BATCH)
+#define QUEUE_START (8 * WB_BATCH)
+/* What is handed to the disk together comes back together, and a held push
+ * waits for it: 60 MB/s disk, 2 MB steps, 33 ms. */
+#define START_STEPS_A_SECOND 30
+#define WINDOW_FLOOR (4 * WB_BATCH)
+#define QUEUE_FLOOR WB_BATCH
+
+/* --- bounds ---------------------------------------------------------------- */
+
+/* A bound in disk time that falls, because the disk has turned slow, falls by
+ * three quarters of what moves: the stream goes on at a quarter of the disk's
+ * speed until the excess is gone, instead of standing still (100 to 10 MB/s
+ * with both bounds full: one push was held for the 5.6 s of draining 57 MB). */
+static guint64
+approach (guint64 now, guint64 target, guint64 moved)
+{
+  if (target >= now)
+    return target;
+  return MAX (target, now - MIN (now, moved / 4 * 3));
+}
+
+void
+wbf_update_window (WbFile *file, guint64 retired)
+{
+  const WbBounds *bounds = &file->bounds;
+  guint64 window =
+      bounds->max_dirty_bytes != 0 ? bounds->max_dirty_bytes : G_MAXUINT64;
+  guint64 floor = MIN (WINDOW_FLOOR, window);
+
+  if (bounds->max_dirty_time_us > 0) {
+    file->time_window = approach (file->time_window,
+        wb_meter_allowance (
+            &file->drain_meter, bounds->max_dirty_time_us, WINDOW_START),
+        retired);
+    window = MIN (window, file->time_window);
+  }
+  window = MAX (window, floor);
+  /* The floor keeps one file's disk busy; beside others two batches will do. */
+  if (file->shared != NULL)
+    window = MIN (window, wb_device_share (file->shared));
+  wb_planner_set_bounds (&file->planner, window, bounds->chunk_size);
+  wb_planner_set_start_step (&file->planner,
+      wb_meter_rate (&file->drain_meter) / START_STEPS_A_SECOND);
+}
+
+/* The queue never holds more than the disk time the window may hold either: a
+ * target that takes its bytes in write() itself (FUSE, a pipe) has no dirty
+ * bytes to measure, so both rates count. */
+void
+wbf_update_queue_bound (WbFile *file, guint64 written)
+{
+  const WbBounds *bounds = &file->bounds;
+  gint64 time_us = bounds->max_dirty_time_us;
+  guint64 allowed;
+
+  file->queue_bound = bounds->max_queued_bytes;
+  if (time_us <= 0)
+    return;
+  allowed = wb_meter_allowance (&file->write_meter, time_us, QUEUE_START);
+  if (file->control)
+    allowed = MIN (
+        allowed, wb_meter_allowance (&file->drain_meter, time_us, QUEUE_START));
+  file->time_queue =
+      approach (file->time_queue, MAX (allowed, QUEUE_FLOOR), written);
+  file->queue_bound = MIN (file->queue_bound, file->time_queue);
+}
+
+void
+wbf_update_bounds (WbFile *file)
+{
+  wbf_update_window (file, 0);
+  wbf_update_queue_bound (file, 0);
+}
+
+guint64
+wbf_dirty_bytes (WbFile *file)
+{
+  return wb_planner_dirty (&file->planner);
+}
+
+/* Takes and gives back this file's share of its disk. */
+void
+wbf_update_share (WbFile *file)
+{
+  guint64 dirty = file->abandoned ? 0 : wbf_dirty_bytes (file);
+  gboolean active = dirty > 0;
+
+  if (file->shared == NULL)
+    return;
+  if (dirty != file->counted_dirty)
+    wb_device_count_dirty (file->shared, file->counted_dirty, dirty);
+  file->counted_dirty = dirty;
+  if (active == file->active)
+    return;
+  file->active = active;
+  if (active)
+    wb_device_enter (file->shared);
+  else
+    wb_device_leave (file->shared);
+}
+
+/* Ends the degraded state once the dirty bytes are back inside the window. */
+void
+wbf_check_recovered (WbFile *file)
+{
+  if (!file->stats.degraded || wbf_dirty_bytes (file) > file->planner.window)
+    return;
+  file->stats.degraded = FALSE;
+  file->events |= WB_EVENT_DEGRADED;
+}
+
+/* --- the retirer ------------------------------------------------------------ */
+
+void
+wbf_wake_retirer (WbFile *file)
+{
+  if (!file->control)
+    return;
+  file->retirer_resting = FALSE;
+  pthread_cond_signal (&file->retire_cond);
+}
+
+/* Write-out cannot be controlled after all: the kernel's policy takes over. */
+void
+wbf_give_up_control (WbFile *file, const char *call, int code)
+{
+  file->control = FALSE;
+  wb_planner_set_passive (&file->planner);
+  wbf_update_share (file);
+  g_strlcpy (
+      file->stats.mechanism, "none (refused)", sizeof file->stats.mechanism);
+  wbf_unlock (file);
+  wbf_say (file, WB_LOG_INFO,
+      "%s refused (%s): write-out is left to the system from here on", call,
+      g_strerror (code));
+  wbf_lock (file);
+}
+
+static void
+say_step (WbFile *file, const WbStep *step, gint64 took_us, int code)
+{
+  if (step->kind == WB_STEP_START && step->first_of_chunk)
+    wbf_say (file, WB_LOG_DEBUG,
+        "chunk %" G_GUINT64_FORMAT " started: %" G_GUINT64_FORMAT
+        "-%" G_GUINT64_FORMAT ", first step took %.1f ms",
+        step->chunk, step->chunk_span.start, step->chunk_span.end,
+        took_us / 1e3);
+  if (code != 0 && !wbf_is_refusal (code))
+    wbf_say (file, WB_LOG_WARNING,
+        "write-out of %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " failed: %s",
+        step->range.start, step->range.end, g_strerror (code));
+}
+
+static int
+make_step (WbFile *file, const WbStep *step)
+{
+  gint64 offset = (gint64) step->range.start;
+  gint64 length = (gint64) (step->range.end - step->range.start);
+  int result = -1;
+
+  do {
+    switch (step->kind) {
+      case WB_STEP_START:
+        result = file->sys->writeout_start (file->fd, offset, length);
+        break;
+      case WB_STEP_RETIRE:
+        result = file->sys->writeout_wait (file->fd, offset, length);
+        break;
+      case WB_STEP_DROP:
+        result = file->sys->drop (file->fd, offset, length);
+        break;
+    }
+  } while (result != 0 && errno == EINTR);
+  return result == 0 ? 0 : errno;
+}
+
+static void
+retire_done (
+    WbFile *file, const WbStep *step, guint64 cleaned, gint64 chunk_began_us)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  wb_meter_note (&file->drain_meter, cleaned, now - file->drain_mark_us,
+      step->last_of_piece);
+  file->drain_mark_us = file->last_retire_us = now;
+  wbf_update_share (file);
+  wbf_update_window (file, cleaned);
+  wbf_check_recovered (file);
+  pthread_cond_signal (&file->io_cond);
+  if (!step->last_of_chunk)
+    return;
+  wbf_unlock (file);
+  wbf_say (file, WB_LOG_DEBUG,
+      "chunk %" G_GUINT64_FORMAT " retired: %" G_GUINT64_FORMAT
+      "-%" G_GUINT64_FORMAT ", %.1f ms after its start",
+      step->chunk, step->chunk_span.start, step->chunk_span.end,
+      (now - chunk_began_us) / 1e3);
+  wbf_lock (file);
+}
+
+static void
+step_refused (WbFile *file, const WbStep *step, int code)
+{
+  static const char *const names[] = { "sync_file_range (start)",
+    "sync_file_range (wait)", "posix_fadvise (drop)" };
+
+  if (step->kind != WB_STEP_DROP) {
+    if (wbf_is_refusal (code))
+      wbf_give_up_control (file, names[step->kind], code);
+    else
+      wbf_latch (
+          file, WB_ERROR_WRITE, code, names[step->kind], step->range.start);
+    return;
+  }
+  /* A hint: nothing is lost but cache. */
+  if (file->drop_refused)
+    return;
+  file->drop_refused = TRUE;
+  wb_planner_stop_dropping (&file->planner);
+  wbf_unlock (file);
+  wbf_say (file, WB_LOG_INFO, "%s refused (%s): the file stays in the cache",
+      names[step->kind], g_strerror (code));
+  wbf_lock (file);
+}
+
+static void
+retire_one_step (WbFile *file, const WbStep *step, gint64 *chunk_began_us)
+{
+  static const char *const names[] = { "sync_file_range", "sync_file_range",
+    "posix_fadvise" };
+  gint64 *began = &chunk_began_us[step->chunk % WB_CHUNK_CAPACITY];
+  guint64 cleaned;
+  gint64 took;
+  int code;
+
+  if (step->kind == WB_STEP_START) {
+    gint64 now = g_get_monotonic_time ();
+
+    if (step->first_of_chunk)
+      *began = now;
+    /* The drain rate's clock runs while something is under write-out. */
+    if (file->planner.flight_n == 1)
+      file->drain_mark_us = now;
+  }
+
+  wbf_enter (file, &file->retire_call, names[step->kind], step->range.start);
+  code = make_step (file, step);
+  took = g_get_monotonic_time () - file->retire_call.since_us;
+  say_step (file, step, took, code);
+  wbf_leave (file, &file->retire_call);
+
+  cleaned = wb_planner_done (&file->planner, step);
+  if (code != 0)
+    step_refused (file, step, code);
+  if (step->kind == WB_STEP_RETIRE)
+    retire_done (file, step, cleaned, *began);
+}
+
+gpointer
+wbf_retirer_main (gpointer data)
+{
+  WbFile *file = data;
+  gint64 *chunk_began_us = g_new0 (gint64, WB_CHUNK_CAPACITY);
+  WbStep step;
+
+  wbf_lock (file);
+  while (!file->retirer_quit && !file->abandoned) {
+    if (!file->hold_retirer && file->control
+        && wb_planner_next (&file->planner, &step)) {
+      retire_one_step (file, &step, chunk_began_us);
+      wbf_notify (file);
+      continue;
+    }
+    file->retirer_resting = TRUE;
+    pthread_cond_signal (&file->io_cond);
+    wbf_wait_until (file, &file->retire_cond, -1);
+  }
+  file->retirer_resting = TRUE;
+  pthread_cond_signal (&file->io_cond);
+  wbf_unlock (file);
+  g_free (chunk_began_us);
+  wbf_thread_ends (file);
+  return NULL;
+}

@@ -1,0 +1,290 @@
+/* wbfilesink: one output file: reserving space and giving it back
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "wbfile-private.h"
+
+#include <errno.h>
+
+/* Tells once, and again when a better source of the size is found. */
+static void
+report_reserve (
+    WbFile *file, guint64 wanted, WbSizeSource source, WbReserveResult result)
+{
+  if (file->told_source > (guint) source)
+    return;
+  file->told_source = (guint) source + 1;
+  file->report.wanted = wanted;
+  file->report.reserved = file->prealloc.bytes;
+  file->report.source = source;
+  file->report.result = result;
+  file->events |= WB_EVENT_PREALLOCATED;
+}
+
+/* Reserves one step. Unlocks for it. 0, or the errno. */
+static int
+reserve_step (WbFile *file, guint64 offset, guint64 length)
+{
+  gint64 took;
+  int code;
+
+  file->reserve_tried = TRUE;
+  wbf_enter (file, &file->io_call, "fallocate", offset);
+  do
+    code = file->sys->reserve (file->fd, (gint64) offset, (gint64) length) == 0
+        ? 0
+        : errno;
+  while (code == EINTR);
+  if (code != 0)
+    wbf_say (file, WB_LOG_INFO,
+        "fallocate of %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
+        " refused: %s",
+        length, offset, g_strerror (code));
+  took = wbf_leave (file, &file->io_call);
+  if (code == 0) {
+    wb_prealloc_done (&file->prealloc, offset, length, took);
+    file->stats.preallocated_bytes = file->prealloc.bytes;
+  }
+  return code;
+}
+
+static guint64
+ask_free_space (WbFile *file)
+{
+  gint64 bytes;
+
+  wbf_enter (file, &file->io_call, "fstatfs", 0);
+  bytes = file->sys->free_space (file->fd);
+  wbf_leave (file, &file->io_call);
+  file->report.free = bytes < 0 ? G_MAXUINT64 : (guint64) bytes;
+  return file->report.free;
+}
+
+/* Said once: the rest of a size that is known does not fit. */
+static void
+check_fit (WbFile *file, guint64 expected, WbSizeSource source, guint64 free)
+{
+  guint64 have =
+      MAX (file->planner.high_water, file->prealloc.end) - file->base;
+
+  if (source < WB_SIZE_SEGMENT || file->told_fit || expected <= have
+      || expected - have <= free)
+    return;
+  file->told_fit = TRUE;
+  file->report.wanted = expected;
+  file->events |= WB_EVENT_WILL_NOT_FIT;
+}
+
+/* Reserves ahead of a write that ends at `write_end`, at most one step: the
+ * write waits for it. A hint: whatever comes of it, the write follows. */
+void
+wbf_reserve_ahead (WbFile *file, guint64 write_end)
+{
+  WbPrealloc *prealloc = &file->prealloc;
+  guint64 high_water = file->planner.high_water;
+  guint64 offset, length, expected, free;
+  WbSizeSource source;
+  int code;
+
+  if (!wb_prealloc_next (
+          prealloc, high_water, write_end, G_MAXUINT64, &offset, &length))
+    return;
+  expected = wb_prealloc_expected (prealloc, high_water, &source);
+  free = ask_free_space (file);
+  check_fit (file, expected, source, free);
+  expected = expected != 0 ? expected : length;
+
+  if (!file->prealloc_suits) {
+    prealloc->enabled = FALSE;
+    report_reserve (file, expected, source, WB_RESERVE_SKIPPED);
+    wbf_unlock (file);
+    wbf_say (
+        file, WB_LOG_INFO, "no space is reserved: %s", file->prealloc_reason);
+    wbf_lock (file);
+    return;
+  }
+  if (!wb_prealloc_next (
+          prealloc, high_water, write_end, free, &offset, &length)) {
+    report_reserve (file, expected, source, WB_RESERVE_PARTIAL);
+    return;
+  }
+  code = reserve_step (file, offset, length);
+  if (code == 0)
+    report_reserve (file, expected, source,
+        free >= expected ? WB_RESERVE_RESERVED : WB_RESERVE_PARTIAL);
+  else if (!wb_prealloc_failed (prealloc, wbf_is_no_space (code)))
+    report_reserve (file, expected, source, WB_RESERVE_REFUSED);
+}
+
+int
+wbf_call_truncate (WbFile *file, guint64 size)
+{
+  int code;
+
+  wbf_enter (file, &file->io_call, "ftruncate", size);
+  do
+    code = file->sys->truncate (file->fd, (gint64) size) == 0 ? 0 : errno;
+  while (code == EINTR);
+  wbf_leave (file, &file->io_call);
+  return code;
+}
+
+/* Gives back what was reserved beyond the file's end, after every reservation
+ * that was only tried: ext4 keeps a part of one that failed, and xfs goes on to
+ * keep blocks of its own beyond the end of a file once it has seen one.
+ * Truncating a file to its
+ * own size does it on ext4 and xfs; what is left is looked for, and punched
+ * (which helps on xfs and does nothing on ext4). A promise: a failure is an
+ * error. */
+void
+wbf_trim (WbFile *file)
+{
+  struct stat status;
+  gint64 left;
+  int code;
+
+  if (!file->reserve_tried
+      || file->trimmed_after == file->stats.bytes_written + 1)
+    return;
+  file->trimmed_after = file->stats.bytes_written + 1;
+  wbf_enter (file, &file->io_call, "ftruncate", file->planner.high_water);
+  code = file->sys->fstat (file->fd, &status) == 0
+          && file->sys->truncate (file->fd, status.st_size) == 0
+      ? 0
+      : errno;
+  if (code == 0) {
+    left = file->sys->blocks_beyond (file->fd, status.st_size);
+    if (left >= MAX (status.st_blksize, 1))
+      file->sys->punch (file->fd, status.st_size, G_MAXINT64 - status.st_size);
+  }
+  wbf_leave (file, &file->io_call);
+  if (code != 0)
+    wbf_latch (
+        file, WB_ERROR_WRITE, code, "ftruncate", file->planner.high_water);
+  wb_prealloc_trimmed (&file->prealloc, file->planner.high_water);
+}
+
+/* Reserves [from, to) for good. 0, or the errno. */
+static int
+reserve_all (WbFile *file, guint64 from, guint64 to)
+{
+  int code = 0;
+
+  while (code == 0 && from < to && !file->abandoned) {
+    guint64 length = MIN (to - from, file->prealloc.step);
+
+    code = reserve_step (file, from, length);
+    from += length;
+  }
+  return code;
+}
+
+/* Takes back what a failed requirement has done: the file is as it was, or is
+ * not there. */
+static void
+undo_open (WbFile *file)
+{
+  struct stat now;
+
+  if (file->reserve_tried)
+    wbf_call_truncate (file, file->size_at_open);
+  if (!file->created)
+    return;
+  wbf_enter (file, &file->io_call, "unlink", 0);
+  if (file->sys->stat (file->location, &now) == 0 && now.st_dev == file->device
+      && now.st_ino == file->inode)
+    file->sys->unlink (file->location);
+  wbf_leave (file, &file->io_call);
+}
+
+static gboolean
+requirement_failed (WbFile *file, int code, guint64 end)
+{
+  wbf_latch (file, WB_ERROR_WRITE, code, "fallocate", end);
+  file->error.wanted = file->report.wanted;
+  file->error.free = file->report.free;
+  return FALSE;
+}
+
+/* Blocks that another file has as well (reflinks) do not come free. */
+static guint64
+shared_bytes (WbFile *file)
+{
+  gint64 bytes;
+
+  wbf_enter (file, &file->io_call, "fiemap", 0);
+  bytes = file->sys->shared_bytes (file->fd);
+  wbf_leave (file, &file->io_call);
+  return (guint64) MAX (bytes, 0);
+}
+
+/* `preallocate=require`, once the size is known and before the first byte. */
+gboolean
+wbf_require_space (WbFile *file)
+{
+  WbSizeSource source;
+  guint64 size, end, have;
+  int code;
+
+  file->require_pending = FALSE;
+  size = wb_prealloc_expected (&file->prealloc, file->base, &source);
+  if (source < WB_SIZE_SEGMENT) {
+    undo_open (file);
+    wbf_latch (file, WB_ERROR_NO_SIZE, EINVAL, "preallocate=require", 0);
+    return FALSE;
+  }
+  end = file->base + size;
+  /* The blocks of a file that is replaced are as good as free. */
+  have = file->mode == WB_OPEN_APPEND ? 0 : MIN (file->old_blocks, size);
+  have -= MIN (have, shared_bytes (file));
+  file->report.wanted = size;
+  code = ask_free_space (file) < size - have ? ENOSPC : 0;
+  if (code == 0)
+    code = reserve_all (
+        file, file->mode == WB_OPEN_OVERWRITE ? 0 : file->size_at_open, end);
+  if (code != 0) {
+    undo_open (file);
+    return requirement_failed (file, code, end);
+  }
+  /* A thread that was left behind meanwhile destroys nothing. */
+  if (file->abandoned)
+    return FALSE;
+  if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0) {
+    /* This frees what was just reserved, for the moment in between. */
+    code = wbf_call_truncate (file, 0);
+    wb_prealloc_init (&file->prealloc, 0, TRUE);
+    file->size_at_open = 0;
+    if (code == 0)
+      code = reserve_all (file, 0, end);
+    if (code != 0)
+      return requirement_failed (file, code, end);
+  }
+  report_reserve (file, size, source, WB_RESERVE_RESERVED);
+  return TRUE;
+}
+
+/* A file that was required to fit and never got a byte. */
+void
+wbf_settle_requirement (WbFile *file)
+{
+  if (!file->require_pending)
+    return;
+  file->require_pending = FALSE;
+  if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0
+      && wbf_call_truncate (file, 0) == 0)
+    file->size_at_open = 0;
+}
+
+gboolean
+wbf_set_up_space (WbFile *file)
+{
+  guint64 hint = file->prealloc.expected[WB_SIZE_PROPERTY];
+
+  wb_prealloc_init (&file->prealloc, file->base,
+      file->regular && file->preallocate != WB_PREALLOCATE_NONE);
+  file->prealloc.expected[WB_SIZE_PROPERTY] = hint;
+  if (!file->regular || file->preallocate != WB_PREALLOCATE_REQUIRE)
+    return TRUE;
+  file->require_pending = TRUE;
+  return hint == 0 || wbf_require_space (file);
+}
