@@ -104,6 +104,7 @@ typedef enum
 #define DEFAULT_SYNC_TIMEOUT (60 * GST_SECOND)
 #define DEFAULT_ON_SYNC_TIMEOUT ON_SYNC_TIMEOUT_WARN
 #define DEFAULT_WRITEBACK_TIMEOUT (30 * GST_SECOND)
+#define DEFAULT_SYNC_INTERVAL 0
 
 enum
 {
@@ -126,6 +127,7 @@ enum
   PROP_SYNC_TIMEOUT,
   PROP_ON_SYNC_TIMEOUT,
   PROP_WRITEBACK_TIMEOUT,
+  PROP_SYNC_INTERVAL,
   PROP_WRITEBACK_STATS,
   N_PROPERTIES
 };
@@ -156,6 +158,7 @@ struct _GstWbFileSink
   GstClockTime sync_timeout;
   OnSyncTimeout on_sync_timeout;
   GstClockTime writeback_timeout;
+  GstClockTime sync_interval;
 
   WbFile *file;       /* from start to stop */
   WbStats last_stats; /* of the last file, after stop */
@@ -257,6 +260,8 @@ current_bounds (GstWbFileSink *self)
     .max_queued_bytes = self->max_queued_bytes,
     .sync_timeout_us = to_us (self->sync_timeout),
     .writeback_timeout_us = to_us (self->writeback_timeout),
+    .sync_interval_us =
+        self->sync_interval == 0 ? 0 : MAX (to_us (self->sync_interval), 0),
   };
 
   return bounds;
@@ -376,6 +381,9 @@ gst_wb_file_sink_set_property (
       break;
     case PROP_WRITEBACK_TIMEOUT:
       self->writeback_timeout = g_value_get_uint64 (value);
+      break;
+    case PROP_SYNC_INTERVAL:
+      self->sync_interval = g_value_get_uint64 (value);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -519,6 +527,9 @@ gst_wb_file_sink_get_property (
       break;
     case PROP_WRITEBACK_TIMEOUT:
       g_value_set_uint64 (value, self->writeback_timeout);
+      break;
+    case PROP_SYNC_INTERVAL:
+      g_value_set_uint64 (value, self->sync_interval);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -681,6 +692,28 @@ post_timeout (
   return fatal;
 }
 
+/* A sync at an interval that does not come back: nothing waits for it, but the
+ * recording is less safe than its owner thinks. */
+static void
+warn_of_sync (GstWbFileSink *self, WbFile *file)
+{
+  g_autofree gchar *name = display_name (self);
+  g_autofree gchar *what = NULL;
+  WbStall stall;
+  WbStats stats;
+
+  wb_file_get_stall (file, &stall);
+  wb_file_get_stats (file, &stats);
+  if (stall.call == NULL)
+    return;
+  what = describe_stall (&stall);
+  GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
+      ("File \"%s\": %s; only %" G_GUINT64_FORMAT
+       " bytes are known to be on the disk.",
+          name, what, stats.durable_bytes),
+      (NULL));
+}
+
 static void
 post_sync_message (
     GstWbFileSink *self, WbFile *file, WbSyncResult result, gint64 elapsed_us)
@@ -801,6 +834,8 @@ post_events (GstWbFileSink *self, WbFile *file)
     post_preallocated (self, file);
   if ((events & WB_EVENT_DEGRADED) != 0)
     post_degraded (self, file);
+  if ((events & WB_EVENT_SYNC_STALLED) != 0)
+    warn_of_sync (self, file);
   if ((events & WB_EVENT_ERROR) != 0)
     post_file_error (self, file);
 }
@@ -1640,6 +1675,7 @@ gst_wb_file_sink_init (GstWbFileSink *self)
   self->sync_timeout = DEFAULT_SYNC_TIMEOUT;
   self->on_sync_timeout = DEFAULT_ON_SYNC_TIMEOUT;
   self->writeback_timeout = DEFAULT_WRITEBACK_TIMEOUT;
+  self->sync_interval = DEFAULT_SYNC_INTERVAL;
   gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
 }
 
@@ -1705,6 +1741,12 @@ init_bound_properties (void)
           "Give up on opening, syncing and closing when nothing moved for this "
           "many ns (-1 = never)",
           0, G_MAXUINT64, DEFAULT_SYNC_TIMEOUT, FLAGS_PLAYING);
+  properties[PROP_SYNC_INTERVAL] =
+      g_param_spec_uint64 ("sync-interval", "Sync interval",
+          "Make what is written durable this often, in ns, while the stream "
+          "goes on: durable-bytes in writeback-stats says how far it is (0 = "
+          "only at the end)",
+          0, G_MAXUINT64, DEFAULT_SYNC_INTERVAL, FLAGS_PLAYING);
 }
 
 static void

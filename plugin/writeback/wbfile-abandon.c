@@ -80,6 +80,7 @@ wbf_abandon (WbFile *file)
   file->queued = 0;
   pthread_cond_broadcast (&file->io_cond);
   pthread_cond_broadcast (&file->retire_cond);
+  pthread_cond_broadcast (&file->sync_cond);
 #ifndef G_OS_WIN32
   if (file->wake_fds[1] >= 0 && write (file->wake_fds[1], "", 1) < 0)
     (void) errno;

@@ -99,20 +99,22 @@ wbf_leave (WbFile *file, Call *call)
 void
 wbf_find_stall (WbFile *file, WbStall *stall)
 {
-  const Call *call = &file->io_call;
+  const Call *calls[] = { &file->io_call, &file->retire_call,
+    &file->sync_call };
+  const Call *longest = NULL;
 
   if (stall == NULL)
     return;
   memset (stall, 0, sizeof *stall);
-  if (call->name == NULL
-      || (file->retire_call.name != NULL
-          && file->retire_call.since_us < call->since_us))
-    call = &file->retire_call;
-  if (call->name == NULL)
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++)
+    if (calls[i]->name != NULL
+        && (longest == NULL || calls[i]->since_us < longest->since_us))
+      longest = calls[i];
+  if (longest == NULL)
     return;
-  stall->call = call->name;
-  stall->offset = call->offset;
-  stall->waited_us = g_get_monotonic_time () - call->since_us;
+  stall->call = longest->name;
+  stall->offset = longest->offset;
+  stall->waited_us = g_get_monotonic_time () - longest->since_us;
 }
 
 /* The one place that says what a failed call means. Refusals of a hint lose

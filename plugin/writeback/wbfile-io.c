@@ -40,6 +40,9 @@ io_restart (WbFile *file)
     file->final_high_water =
         MAX (file->final_high_water, file->planner.high_water);
   wb_planner_restart (&file->planner, truncate && code == 0);
+  file->stats.durable_bytes = MIN (file->stats.durable_bytes, file->base);
+  if (!file->interval_syncing)
+    file->drained_by_sync = FALSE;
   wbf_update_share (file);
   wbf_wake_retirer (file);
   wbf_wake_callers (file);
@@ -141,8 +144,9 @@ wbf_io_main (gpointer data)
       wbf_trim (file);
     }
   }
-  file->retirer_quit = TRUE;
+  file->retirer_quit = file->syncer_quit = TRUE;
   pthread_cond_signal (&file->retire_cond);
+  pthread_cond_signal (&file->sync_cond);
   wbf_unlock (file);
   wbf_thread_ends (file);
   return NULL;

@@ -187,4 +187,5 @@ wbf_io_opened (WbFile *file)
       wbf_give_up_control (file, "a thread for the write-out", EAGAIN);
     }
   }
+  wbf_start_syncer (file);
 }

@@ -67,6 +67,7 @@ struct _WbFile
   pthread_mutex_t lock;
   pthread_cond_t io_cond;     /* for the I/O thread */
   pthread_cond_t retire_cond; /* for the retirer */
+  pthread_cond_t sync_cond;   /* for the syncer */
   pthread_cond_t user_cond;   /* for callers */
 
   /* --- everything below is under the lock --- */
@@ -79,8 +80,10 @@ struct _WbFile
   gboolean abandoned;
   gboolean listed;     /* among the abandoned files */
   gboolean identified; /* device and inode are known */
-  GThread *io_thread, *retire_thread;
-  Call io_call, retire_call;
+  gboolean syncer_quit;
+  GThread *io_thread, *retire_thread, *sync_thread;
+  Call io_call, retire_call, sync_call;
+  guint64 retire_calls; /* that have returned */
 
   gint64 last_progress_us;
   guint64 progress;
@@ -102,6 +105,15 @@ struct _WbFile
 
   guint64 tokens, token_done, token_finish;
   gboolean sync_failed; /* an fsync failed: it is never asked again */
+  gboolean io_syncing;  /* the I/O thread is at a sync */
+  /* syncs at intervals */
+  gboolean interval_syncing;
+  gboolean interval_refused;
+  gboolean name_synced;
+  gint64 unsynced_since_us; /* the first write after the last one began; 0 */
+  guint64 synced_goal; /* drained bytes when what it wrote is retired as well */
+  gboolean drained_by_sync;    /* until then, since it began */
+  const char *sync_stall_told; /* the call that was told of */
   WbSyncResult sync_done_result;
   guint64 accepted_at_finish;
 
@@ -203,6 +215,11 @@ void wbf_release_garbage (WbFile *file);
 /* --- wbfile-sync.c -------------------------------------------------------- */
 
 void wbf_io_sync (WbFile *file);
+/* Makes the thread that syncs at intervals, if it is wanted and not there. */
+void wbf_start_syncer (WbFile *file);
+/* One of its syncs has not come back for the sync timeout, and nobody was told
+ * of that. */
+gboolean wbf_sync_stalled (WbFile *file);
 
 /* --- wbfile-io.c ---------------------------------------------------------- */
 

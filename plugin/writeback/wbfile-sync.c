@@ -1,10 +1,14 @@
 /* wbfilesink: one output file: syncing
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: on request, by the I/O thread; at intervals, by the syncer.
  */
 #include "wbfile-private.h"
 
 #include <errno.h>
+
+/* --- on request, by the I/O thread ---------------------------------------- */
 
 /* Until everything written has been retired and dropped. FALSE: a flush or an
  * abandonment came between, or an error. */
@@ -25,20 +29,20 @@ drain (WbFile *file, guint64 generation)
 }
 
 static int
-call_sync (WbFile *file, WbSyncKind kind)
+call_sync (WbFile *file, Call *call, WbSyncKind kind)
 {
   gboolean data = kind == WB_SYNC_DATA;
   int code;
 
-  wbf_enter (file, &file->io_call, data ? "fdatasync" : "fsync",
-      file->planner.high_water);
+  wbf_enter (
+      file, call, data ? "fdatasync" : "fsync", file->planner.high_water);
   do
     code = (data ? file->sys->sync_data (file->fd) : file->sys->sync (file->fd))
             == 0
         ? 0
         : errno;
   while (code == EINTR);
-  wbf_leave (file, &file->io_call);
+  wbf_leave (file, call);
   return code;
 }
 
@@ -46,21 +50,21 @@ call_sync (WbFile *file, WbSyncKind kind)
  * or opened are the file system's manner, not a failure; one that is no longer
  * there leaves the name unknown. */
 static WbSyncResult
-sync_parent (WbFile *file)
+sync_parent (WbFile *file, Call *call)
 {
   WbSyncResult result = WB_RESULT_DURABLE;
   int code;
 
   if (file->parent == NULL)
     return file->regular ? WB_RESULT_DATA : WB_RESULT_DURABLE;
-  wbf_enter (file, &file->io_call, "fsync (directory)", 0);
+  wbf_enter (file, call, "fsync (directory)", 0);
   do
     code = file->sys->sync_directory (file->parent) == 0 ? 0 : errno;
   while (code == EINTR);
   if (code != 0)
     wbf_say (file, WB_LOG_INFO, "fsync of the directory %s refused: %s",
         file->parent, g_strerror (code));
-  wbf_leave (file, &file->io_call);
+  wbf_leave (file, call);
   if (code == ENOENT || code == ENOTDIR) {
     result = WB_RESULT_DATA;
   } else if (code != 0 && !wbf_is_refusal (code) && code != EACCES
@@ -96,7 +100,10 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
    * fsync that failed is never asked again: it might say 0. */
   if (file->sync_failed)
     return WB_RESULT_FAILED;
-  code = call_sync (file, kind);
+  code = call_sync (file, &file->io_call, kind);
+  /* It may have been given an error that is this sync's to report. */
+  while (file->interval_syncing && !file->abandoned)
+    wbf_wait_until (file, &file->io_cond, -1);
   if (code != 0 && (wbf_is_refusal (code) || (code == EROFS && !file->regular)))
     return file->error.kind == WB_ERROR_NONE ? WB_RESULT_SKIPPED
                                              : WB_RESULT_FAILED;
@@ -111,7 +118,7 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   file->stats.durable_bytes = covered;
   if (kind != WB_SYNC_FULL)
     return WB_RESULT_DATA;
-  return sync_parent (file);
+  return sync_parent (file, &file->io_call);
 }
 
 void
@@ -120,9 +127,10 @@ wbf_io_sync (WbFile *file)
   guint64 generation = file->generation;
   WbItem sync = wb_queue_pop_sync (&file->queue);
   gboolean finish = (sync.kind & WBF_SYNC_FINISHES) != 0;
-  WbSyncResult result =
-      sync_now (file, sync.kind & ~WBF_SYNC_FINISHES, finish, generation);
+  WbSyncResult result;
 
+  file->io_syncing = TRUE;
+  result = sync_now (file, sync.kind & ~WBF_SYNC_FINISHES, finish, generation);
   if (finish && file->control && generation == file->generation
       && (result == WB_RESULT_DURABLE || result == WB_RESULT_DATA)) {
     wb_planner_settle (&file->planner);
@@ -130,8 +138,175 @@ wbf_io_sync (WbFile *file)
     if (file->error.kind != WB_ERROR_NONE)
       result = WB_RESULT_FAILED;
   }
+  file->io_syncing = FALSE;
+  pthread_cond_signal (&file->sync_cond);
   file->token_done = MAX (file->token_done, sync.token);
   file->sync_done_result = result;
   wbf_wake_callers (file);
   wbf_notify (file);
+}
+
+/* --- at intervals, by the syncer ------------------------------------------ */
+
+/* When the next one is due: an interval after the first write that the last
+ * one does not cover, and not before the retirer has seen to what that one has
+ * written, or nothing would ever be started between two long ones. -1: not
+ * before something happens. */
+static gint64
+next_due (const WbFile *file)
+{
+  gint64 interval = file->bounds.sync_interval_us;
+
+  if (interval <= 0 || file->unsynced_since_us == 0 || file->io_syncing
+      || file->interval_refused || file->sync_failed
+      || file->error.kind != WB_ERROR_NONE
+      || (file->control && file->drained_by_sync))
+    return -1;
+  return wbf_deadline_after (file->unsynced_since_us, interval);
+}
+
+/* A start or a wait of the retirer that was under way while the sync returned
+ * may have been given the error that the sync did not see. */
+static void
+let_retirer_answer (WbFile *file)
+{
+  guint64 calls = file->retire_calls;
+
+  while (file->retire_call.name != NULL && file->retire_calls == calls
+      && !file->abandoned)
+    wbf_wait_until (file, &file->sync_cond, -1);
+}
+
+static void
+begin_interval_sync (WbFile *file)
+{
+  file->interval_syncing = TRUE;
+  file->sync_stall_told = NULL;
+  file->unsynced_since_us = 0;
+  if (!file->control)
+    return;
+  /* fdatasync waits for whatever is under write-out, also for what was started
+   * after it began: at full speed it would not return while the file is being
+   * written. Its time and its bytes count for the drain rate. */
+  wb_planner_hold_starts (&file->planner, TRUE);
+  if (file->planner.flight_n == 0)
+    file->drain_mark_us = g_get_monotonic_time ();
+  file->drained_by_sync = TRUE;
+}
+
+/* What the sync has written is started and retired once more, which takes no
+ * time, and is dropped. */
+static void
+end_interval_sync (WbFile *file, guint64 covered)
+{
+  file->interval_syncing = FALSE;
+  if (file->control) {
+    wb_planner_hold_starts (&file->planner, FALSE);
+    wb_planner_release_below (&file->planner, covered);
+    file->synced_goal = file->drain_meter.total + file->planner.ready.bytes
+        + file->planner.flight_bytes;
+    file->drained_by_sync = file->synced_goal > file->drain_meter.total;
+    wbf_wake_retirer (file);
+  }
+  pthread_cond_signal (&file->io_cond);
+}
+
+static void
+say_durable (WbFile *file, guint64 covered, gint64 took_us)
+{
+  wbf_unlock (file);
+  wbf_say (file, WB_LOG_DEBUG,
+      "durable up to %" G_GUINT64_FORMAT ", the sync took %.1f ms", covered,
+      took_us / 1e3);
+  wbf_lock (file);
+}
+
+static void
+sync_interval (WbFile *file)
+{
+  guint64 generation = file->generation, covered = file->planner.high_water;
+  gint64 began = g_get_monotonic_time ();
+  gboolean durable;
+  int code;
+
+  begin_interval_sync (file);
+  code = call_sync (file, &file->sync_call, WB_SYNC_DATA);
+  let_retirer_answer (file);
+  if (code == 0 && !file->name_synced && !file->abandoned)
+    file->name_synced =
+        sync_parent (file, &file->sync_call) == WB_RESULT_DURABLE;
+  if (wbf_is_refusal (code)) {
+    file->interval_refused = TRUE;
+    wbf_unlock (file);
+    wbf_say (file, WB_LOG_INFO,
+        "fdatasync refused (%s): nothing is synced at intervals",
+        g_strerror (code));
+    wbf_lock (file);
+  } else if (code != 0) {
+    wbf_latch (file, WB_ERROR_SYNC, code, "fdatasync", covered);
+    file->sync_failed = TRUE;
+  }
+  durable = code == 0 && file->name_synced && file->generation == generation
+      && file->error.kind == WB_ERROR_NONE && !file->io_syncing
+      && !file->abandoned;
+  if (durable)
+    file->stats.durable_bytes = MAX (file->stats.durable_bytes, covered);
+  end_interval_sync (file, covered);
+  if (durable)
+    say_durable (file, covered, g_get_monotonic_time () - began);
+}
+
+static gpointer
+syncer_main (gpointer data)
+{
+  WbFile *file = data;
+
+  wbf_lock (file);
+  while (!file->syncer_quit && !file->abandoned) {
+    gint64 due = next_due (file);
+
+    if (due < 0 || due > g_get_monotonic_time ()) {
+      wbf_wait_until (file, &file->sync_cond, due);
+      continue;
+    }
+    sync_interval (file);
+    wbf_notify (file);
+  }
+  wbf_unlock (file);
+  wbf_thread_ends (file);
+  return NULL;
+}
+
+void
+wbf_start_syncer (WbFile *file)
+{
+  if (file->bounds.sync_interval_us <= 0 || file->sync_thread != NULL
+      || file->quit || file->abandoned
+      || (!file->regular && !file->block_device))
+    return;
+  file->users++;
+  wb_file_ref (file);
+  file->sync_thread = wbf_start_thread ("wbfile-sync", syncer_main, file);
+  if (file->sync_thread == NULL) {
+    file->users--;
+    wb_file_unref (file);
+    wbf_latch (file, WB_ERROR_THREAD, EAGAIN, "pthread_create", 0);
+    return;
+  }
+  if (file->stats.bytes_written > 0)
+    file->unsynced_since_us = g_get_monotonic_time ();
+}
+
+gboolean
+wbf_sync_stalled (WbFile *file)
+{
+  const Call *call = &file->sync_call;
+
+  if (call->name == NULL || call->name == file->sync_stall_told
+      || file->bounds.sync_timeout_us < 0
+      || g_get_monotonic_time () - call->since_us
+          < file->bounds.sync_timeout_us)
+    return FALSE;
+  file->sync_stall_told = call->name;
+  return TRUE;
 }

@@ -188,6 +188,10 @@ static void
 account_write (WbFile *file, guint64 offset, gsize bytes)
 {
   file->stats.bytes_written += bytes;
+  if (file->sync_thread != NULL && file->unsynced_since_us == 0) {
+    file->unsynced_since_us = file->last_progress_us;
+    pthread_cond_signal (&file->sync_cond);
+  }
   file->stream_offset += bytes;
   wb_planner_wrote (&file->planner, offset, bytes);
   wbf_update_queue_bound (file, bytes);

@@ -41,6 +41,7 @@ wb_file_unref (WbFile *file)
   pthread_mutex_destroy (&file->lock);
   pthread_cond_destroy (&file->io_cond);
   pthread_cond_destroy (&file->retire_cond);
+  pthread_cond_destroy (&file->sync_cond);
   pthread_cond_destroy (&file->user_cond);
   g_free (file->location);
   g_free (file->parent);
@@ -85,6 +86,7 @@ file_new (const WbFileConfig *config)
   pthread_mutex_init (&file->lock, NULL);
   init_cond (&file->io_cond);
   init_cond (&file->retire_cond);
+  init_cond (&file->sync_cond);
   init_cond (&file->user_cond);
   return file;
 }
@@ -215,7 +217,7 @@ WbStatus
 wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
 {
   gint64 start = g_get_monotonic_time ();
-  GThread *io_thread, *retire_thread;
+  GThread *io_thread, *others[2];
   WbStatus status = WB_OK;
 
   wbf_lock (file);
@@ -226,7 +228,8 @@ wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
       status = WB_TIMEOUT;
   fill_stats (file, stats);
   io_thread = g_steal_pointer (&file->io_thread);
-  retire_thread = g_steal_pointer (&file->retire_thread);
+  others[0] = g_steal_pointer (&file->retire_thread);
+  others[1] = g_steal_pointer (&file->sync_thread);
   if (status == WB_TIMEOUT)
     wbf_abandon (file);
   else if (file->error.kind != WB_ERROR_NONE)
@@ -235,11 +238,13 @@ wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
 
   if (status == WB_TIMEOUT) {
     g_thread_unref (io_thread);
-    g_clear_pointer (&retire_thread, g_thread_unref);
+    for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+      g_clear_pointer (&others[i], g_thread_unref);
   } else {
     g_thread_join (io_thread);
-    if (retire_thread != NULL)
-      g_thread_join (retire_thread);
+    for (guint i = 0; i < G_N_ELEMENTS (others); i++)
+      if (others[i] != NULL)
+        g_thread_join (others[i]);
   }
   wb_file_unref (file);
   return status;
@@ -257,6 +262,9 @@ wb_file_set_bounds (WbFile *file, const WbBounds *bounds)
   wbf_lock (file);
   file->bounds = *bounds;
   wbf_update_bounds (file);
+  if (file->opened)
+    wbf_start_syncer (file);
+  pthread_cond_signal (&file->sync_cond);
   pthread_cond_signal (&file->io_cond);
   wbf_wake_callers (file);
   wbf_unlock (file);
@@ -292,6 +300,14 @@ wb_file_get_error (WbFile *file, WbError *error)
     *error = file->error;
   wbf_unlock (file);
   return failed;
+}
+
+void
+wb_file_get_stall (WbFile *file, WbStall *stall)
+{
+  wbf_lock (file);
+  wbf_find_stall (file, stall);
+  wbf_unlock (file);
 }
 
 WbEvents
@@ -371,6 +387,10 @@ wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
   WbStatus status = WB_OK;
 
   wbf_lock (file);
+  if (wbf_sync_stalled (file)) {
+    file->events |= WB_EVENT_SYNC_STALLED;
+    wbf_notify (file);
+  }
   if (file->error.kind != WB_ERROR_NONE)
     status = WB_FAILED;
   else if (!has_room (file, bytes))

@@ -5,12 +5,14 @@
  * Problem: a big sequential write that is left to the kernel piles up dirty
  * pages, stalls, and reports nothing at its end; and every call on the way can
  * hang for ever. Strategy: the caller only ever fills a bounded queue or waits
- * on a condition variable, with a deadline. Two threads a file do the rest:
+ * on a condition variable, with a deadline. Two or three threads a file do the
+ * rest:
  *
  *   the I/O thread   opens, takes the queue in order and writes it in batches,
  *                    syncs, closes
  *   the retirer      starts write-out, waits for it, drops clean pages; what
  *                    and when is the planner's to say
+ *   the syncer       only with a sync interval: fdatasync while the others run
  *
  * One lock guards everything; no system call is made under it. A caller that
  * gives up on a hanging call abandons the file: the threads come back from
@@ -126,7 +128,8 @@ typedef enum
   WB_EVENT_ERROR = 1 << 0,        /* the first error was latched */
   WB_EVENT_DEGRADED = 1 << 1,     /* `degraded` changed */
   WB_EVENT_PREALLOCATED = 1 << 2, /* it was decided how much to reserve */
-  WB_EVENT_WILL_NOT_FIT = 1 << 3  /* the known size is more than is free */
+  WB_EVENT_WILL_NOT_FIT = 1 << 3, /* the known size is more than is free */
+  WB_EVENT_SYNC_STALLED = 1 << 4  /* a sync at an interval does not return */
 } WbEvents;
 
 /* How a file speaks to whoever opened it. Both functions are called on the
@@ -151,6 +154,7 @@ typedef struct
   guint64 max_queued_bytes;
   gint64 sync_timeout_us;
   gint64 writeback_timeout_us;
+  gint64 sync_interval_us; /* 0: none */
 } WbBounds;
 
 typedef struct
@@ -231,6 +235,8 @@ void wb_file_set_bounds (WbFile *file, const WbBounds *bounds);
 void wb_file_get_stats (WbFile *file, WbStats *stats);
 /* The stream's position, in bytes from the base, queue included. */
 guint64 wb_file_get_position (WbFile *file);
+/* The call that has been under way for the longest. */
+void wb_file_get_stall (WbFile *file, WbStall *stall);
 /* The first error, if there is one. */
 gboolean wb_file_get_error (WbFile *file, WbError *error);
 /* What happened since the last call. */

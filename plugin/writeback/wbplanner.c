@@ -228,6 +228,12 @@ wb_planner_release (WbPlanner *planner, gboolean everything)
     cut_at (planner, planner->high_water);
 }
 
+void
+wb_planner_release_below (WbPlanner *planner, guint64 offset)
+{
+  cut_at (planner, round_down (MIN (offset, planner->high_water), WB_BATCH));
+}
+
 gboolean
 wb_planner_is_draining (const WbPlanner *planner)
 {
@@ -554,7 +560,7 @@ gboolean
 wb_planner_next (WbPlanner *planner, WbStep *step)
 {
   memset (step, 0, sizeof *step);
-  if (next_start (planner, step))
+  if (!planner->starts_held && next_start (planner, step))
     return TRUE;
   if (next_drop (planner, &step->range)) {
     step->kind = WB_STEP_DROP;
@@ -633,6 +639,12 @@ wb_planner_set_start_step (WbPlanner *planner, guint64 bytes)
   else
     planner->start_step =
         CLAMP (round_down (bytes, WB_BATCH), WB_BATCH, WB_START_STEP);
+}
+
+void
+wb_planner_hold_starts (WbPlanner *planner, gboolean hold)
+{
+  planner->starts_held = hold;
 }
 
 static void

@@ -101,6 +101,7 @@ typedef struct
   guint64 start_step;
   gboolean drop;
   gboolean passive; /* only counts */
+  gboolean starts_held;
 
   guint64 base;
   guint64 high_water;
@@ -158,6 +159,10 @@ void wb_planner_set_passive (WbPlanner *planner);
  * the rate is not known. */
 void wb_planner_set_start_step (WbPlanner *planner, guint64 bytes);
 
+/* Starts nothing until it is called with FALSE; what is in flight is retired,
+ * and what is written becomes dirty as ever. */
+void wb_planner_hold_starts (WbPlanner *planner, gboolean hold);
+
 guint64 wb_planner_dirty (const WbPlanner *planner);
 /* By how much writing [offset, offset + length) would raise the dirty bytes. */
 guint64 wb_planner_cost (
@@ -172,6 +177,8 @@ void wb_planner_wrote (WbPlanner *planner, guint64 offset, guint64 length);
  * last, partial batch of new data keeps waiting if anything else is ready: its
  * page would be written twice. */
 void wb_planner_release (WbPlanner *planner, gboolean everything);
+/* Makes the whole batches below `offset` ready to be started. */
+void wb_planner_release_below (WbPlanner *planner, guint64 offset);
 /* TRUE if a start or a retire is due or under way: a wait for the window will
  * end by itself. */
 gboolean wb_planner_is_draining (const WbPlanner *planner);

@@ -114,6 +114,7 @@ static const Number numbers[] = {
   { "max-queued-bytes", 0, G_MAXUINT64, WB_MIB (32) },
   { "writeback-timeout", 0, G_MAXUINT64, 30 * GST_SECOND },
   { "sync-timeout", 0, G_MAXUINT64, 60 * GST_SECOND },
+  { "sync-interval", 0, G_MAXUINT64, 0 },
 };
 
 /* The defaults are the contract; of the ranges, where one is given. */

@@ -410,6 +410,33 @@ test_passive_only_counts (void)
   g_assert_cmpuint (run_all (WB_STEP_START, NULL), ==, 0);
 }
 
+/* While a sync runs: what is in flight is retired, nothing is started, and what
+ * is written is dirty as ever. */
+static void
+test_held_starts (void)
+{
+  WbStep step;
+
+  begin (0);
+  write_run (0, CHUNK);
+  g_assert_true (wb_planner_next (&planner, &step));
+  g_assert_cmpint (step.kind, ==, WB_STEP_START);
+  wb_planner_done (&planner, &step);
+  wb_planner_hold_starts (&planner, TRUE);
+  g_assert_cmpuint (run_all (WB_STEP_START, NULL), ==, 0);
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==,
+      CHUNK - (step.range.end - step.range.start));
+  write_run (CHUNK, CHUNK + MIB);
+  wb_planner_hold_starts (&planner, FALSE);
+  /* What the sync has written goes out at once, up to a whole batch. */
+  wb_planner_release_below (&planner, CHUNK + MIB / 2);
+  run_all (WB_STEP_START, NULL);
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==, MIB);
+  wb_planner_release_below (&planner, CHUNK + 2 * MIB);
+  run_all (WB_STEP_START, NULL);
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -438,5 +465,6 @@ main (int argc, char **argv)
   ADD ("restart-after-truncation", test_restart_after_truncation);
   ADD ("restart-in-place-keeps-dirty", test_restart_in_place_keeps_dirty);
   ADD ("passive-only-counts", test_passive_only_counts);
+  ADD ("held-starts", test_held_starts);
   return g_test_run ();
 }
