@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #ifndef O_NOCTTY
@@ -103,25 +104,39 @@ set_up_fifo (WbFile *file)
  * and to wait, posix_fadvise to drop. A probe with flags 0 does nothing and
  * finds out once whether the system has it (WSL and non-Linux: ENOSYS; pipes:
  * ESPIPE) - except on ZFS, which says yes and does nothing: the bytes then
- * retire at once, and its own throttle bounds them. Last rung: the system's own
- * policy, with everything else unchanged. */
+ * retire at once, and its own throttle bounds them. On overlayfs it says yes
+ * and looks at the overlay's own pages, of which there are none: the file below
+ * is reached by fadvise, which starts the write-out of what it is to drop, and
+ * by fdatasync. Last rung: the system's own policy, with everything else
+ * unchanged. */
+static const char *
+choose_mechanism (WbFile *file, const char *file_system, int *code)
+{
+  *code = 0;
+  file->control = file->by_sync = FALSE;
+  if (file->writeback == WB_WRITEBACK_NONE
+      || (!file->regular && !file->block_device))
+    return "none";
+  if (file->sys->writeout_probe (file->fd) != 0) {
+    *code = errno;
+    return "none";
+  }
+  file->control = TRUE;
+  file->by_sync = strcmp (file_system, "overlayfs") == 0;
+  return file->by_sync ? "fadvise and fdatasync" : "sync_file_range";
+}
+
 static void
 set_up_control (WbFile *file)
 {
   char buffer[32];
   const char *file_system = file->sys->file_system (file->fd, buffer);
-  gboolean control = FALSE;
-  int code = 0;
+  int code;
 
-  if (file->writeback != WB_WRITEBACK_NONE
-      && (file->regular || file->block_device)) {
-    control = file->sys->writeout_probe (file->fd) == 0;
-    code = control ? 0 : errno;
-  }
+  g_snprintf (file->stats.mechanism, sizeof file->stats.mechanism, "%s on %s",
+      choose_mechanism (file, file_system, &code), file_system);
   file->prealloc_suits =
       file->regular && wb_prealloc_suits (file_system, &file->prealloc_reason);
-  g_snprintf (file->stats.mechanism, sizeof file->stats.mechanism, "%s on %s",
-      control ? "sync_file_range" : "none", file_system);
   wbf_say (file, WB_LOG_INFO,
       "opened: %s, write-out %s, position 0 at offset %" G_GUINT64_FORMAT
       "%s%s",
@@ -131,7 +146,6 @@ set_up_control (WbFile *file)
                                : "stream",
       file->stats.mechanism, file->base, code != 0 ? ": " : "",
       code != 0 ? g_strerror (code) : "");
-  file->control = control;
 }
 
 gboolean
@@ -170,6 +184,8 @@ wbf_io_opened (WbFile *file)
 {
   wb_planner_init (
       &file->planner, file->base, file->writeback == WB_WRITEBACK_DROP);
+  if (file->by_sync)
+    wb_planner_set_retire_whole (&file->planner);
   if (!file->control)
     wb_planner_set_passive (&file->planner);
   else

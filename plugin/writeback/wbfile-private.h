@@ -122,7 +122,7 @@ struct _WbFile
   guint64 counted_dirty;
   WbPlanner planner;
   gboolean control; /* write-out is ours to control */
-  gboolean drop_refused;
+  gboolean by_sync; /* ... by fadvise and fdatasync */
   gboolean hold_retirer;
   gboolean retirer_resting;
   gint64 drain_mark_us;

@@ -14,6 +14,8 @@
 /* What is handed to the disk together comes back together, and a held push
  * waits for it: 60 MB/s disk, 2 MB steps, 33 ms. */
 #define START_STEPS_A_SECOND 30
+/* Where each retire is an fdatasync: two steps are in flight, so 133 ms. */
+#define SYNCS_A_SECOND 15
 #define WINDOW_FLOOR (4 * WB_BATCH)
 #define QUEUE_FLOOR WB_BATCH
 
@@ -66,7 +68,8 @@ wbf_update_window (WbFile *file, guint64 retired)
     window = MIN (window, wb_device_share (file->shared));
   wb_planner_set_bounds (&file->planner, window, bounds->chunk_size);
   wb_planner_set_start_step (&file->planner,
-      wb_meter_rate (&file->drain_meter) / START_STEPS_A_SECOND);
+      wb_meter_rate (&file->drain_meter)
+          / (file->by_sync ? SYNCS_A_SECOND : START_STEPS_A_SECOND));
 }
 
 /* The queue never holds more than the disk time the window may hold either: a
@@ -181,9 +184,23 @@ say_step (WbFile *file, const WbStep *step, gint64 took_us, int code)
         step->range.start, step->range.end, g_strerror (code));
 }
 
+/* What a step is called in messages: see set_up_control() for the two ways. */
+static const char *
+step_name (const WbFile *file, WbStepKind kind)
+{
+  static const char *const names[][3] = {
+    { "sync_file_range (start)", "sync_file_range (wait)",
+        "posix_fadvise (drop)" },
+    { "posix_fadvise (start)", "fdatasync (write-out)", "posix_fadvise (drop)" }
+  };
+
+  return names[file->by_sync ? 1 : 0][kind];
+}
+
 static int
 make_step (WbFile *file, const WbStep *step)
 {
+  const WbSys *sys = file->sys;
   gint64 offset = (gint64) step->range.start;
   gint64 length = (gint64) (step->range.end - step->range.start);
   int result = -1;
@@ -191,13 +208,15 @@ make_step (WbFile *file, const WbStep *step)
   do {
     switch (step->kind) {
       case WB_STEP_START:
-        result = file->sys->writeout_start (file->fd, offset, length);
+        result = file->by_sync ? sys->drop (file->fd, offset, length)
+                               : sys->writeout_start (file->fd, offset, length);
         break;
       case WB_STEP_RETIRE:
-        result = file->sys->writeout_wait (file->fd, offset, length);
+        result = file->by_sync ? sys->sync_data (file->fd)
+                               : sys->writeout_wait (file->fd, offset, length);
         break;
       case WB_STEP_DROP:
-        result = file->sys->drop (file->fd, offset, length);
+        result = sys->drop (file->fd, offset, length);
         break;
     }
   } while (result != 0 && errno == EINTR);
@@ -237,33 +256,31 @@ retire_done (
 static void
 step_refused (WbFile *file, const WbStep *step, int code)
 {
-  static const char *const names[] = { "sync_file_range (start)",
-    "sync_file_range (wait)", "posix_fadvise (drop)" };
+  const char *name = step_name (file, step->kind);
 
   if (step->kind != WB_STEP_DROP) {
-    if (wbf_is_refusal (code))
-      wbf_give_up_control (file, names[step->kind], code);
-    else
-      wbf_latch (
-          file, WB_ERROR_WRITE, code, names[step->kind], step->range.start);
+    if (wbf_is_refusal (code)) {
+      wbf_give_up_control (file, name, code);
+      return;
+    }
+    wbf_latch (file, WB_ERROR_WRITE, code, name, step->range.start);
+    if (file->by_sync && step->kind == WB_STEP_RETIRE)
+      file->sync_failed = TRUE;
     return;
   }
   /* A hint: nothing is lost but cache. */
-  if (file->drop_refused)
+  if (!file->planner.drop)
     return;
-  file->drop_refused = TRUE;
   wb_planner_stop_dropping (&file->planner);
   wbf_unlock (file);
   wbf_say (file, WB_LOG_INFO, "%s refused (%s): the file stays in the cache",
-      names[step->kind], g_strerror (code));
+      name, g_strerror (code));
   wbf_lock (file);
 }
 
 static void
 retire_one_step (WbFile *file, const WbStep *step, gint64 *chunk_began_us)
 {
-  static const char *const names[] = { "sync_file_range", "sync_file_range",
-    "posix_fadvise" };
   gint64 *began = &chunk_began_us[step->chunk % WB_CHUNK_CAPACITY];
   guint64 cleaned;
   gint64 took;
@@ -279,7 +296,8 @@ retire_one_step (WbFile *file, const WbStep *step, gint64 *chunk_began_us)
       file->drain_mark_us = now;
   }
 
-  wbf_enter (file, &file->retire_call, names[step->kind], step->range.start);
+  wbf_enter (file, &file->retire_call, step_name (file, step->kind),
+      step->range.start);
   code = make_step (file, step);
   took = g_get_monotonic_time () - file->retire_call.since_us;
   say_step (file, step, took, code);

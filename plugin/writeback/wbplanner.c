@@ -532,26 +532,56 @@ next_start (WbPlanner *planner, WbStep *step)
   return TRUE;
 }
 
+static const WbPiece *
+piece_at (const WbPlanner *planner, guint index)
+{
+  return &planner->flight[(planner->flight_first + index) % WB_FLIGHT_CAPACITY];
+}
+
+/* Of what is in flight, the bytes that belong to a chunk. */
+static guint64
+flight_of_chunk (const WbPlanner *planner, guint64 number)
+{
+  guint64 bytes = 0;
+
+  for (guint i = 0; i < planner->flight_n; i++) {
+    const WbPiece *piece = piece_at (planner, i);
+
+    if (piece->chunk == number)
+      bytes += piece->range.end - piece->range.start;
+  }
+  return bytes;
+}
+
 static gboolean
 next_retire (WbPlanner *planner, WbStep *step)
 {
-  const WbPiece *piece = &planner->flight[planner->flight_first];
+  const WbPiece *first = piece_at (planner, 0);
+  const WbPiece *piece = first;
   const WbChunk *chunk;
+  guint64 bytes;
 
   if (planner->flight_n == 0)
     return FALSE;
   step->kind = WB_STEP_RETIRE;
-  step->range.start = piece->range.start;
-  step->range.end = MIN (piece->range.end,
-      round_down (piece->range.start, WB_RETIRE_STEP) + WB_RETIRE_STEP);
+  step->range.start = first->range.start;
+  if (planner->retire_whole) {
+    piece = piece_at (planner, planner->flight_n - 1);
+    step->range.end = MAX (first->range.end, piece->range.end);
+    bytes = flight_of_chunk (planner, piece->chunk);
+  } else {
+    step->range.end = MIN (first->range.end,
+        round_down (first->range.start, WB_RETIRE_STEP) + WB_RETIRE_STEP);
+    bytes = step->range.end - step->range.start;
+  }
   step->chunk = piece->chunk;
-  step->last_of_piece = step->range.end == piece->range.end;
+  step->last_of_piece =
+      planner->retire_whole || step->range.end == piece->range.end;
   step->first_of_chunk = step->last_of_chunk = FALSE;
   chunk = chunk_numbered (planner, piece->chunk);
   if (chunk != NULL) {
     step->chunk_span = chunk->span;
-    step->last_of_chunk =
-        chunk->to_retire == step->range.end - step->range.start;
+    step->last_of_chunk = chunk->to_retire == bytes;
   }
   return TRUE;
 }
@@ -585,26 +615,38 @@ finish_chunk_bytes (WbPlanner *planner, guint64 number, guint64 bytes)
   }
 }
 
-guint64
-wb_planner_done (WbPlanner *planner, const WbStep *step)
+/* The first piece in flight is clean up to `end`. Returns its bytes. */
+static guint64
+retire_piece (WbPlanner *planner, guint64 end)
 {
   WbPiece *piece = &planner->flight[planner->flight_first];
-  guint64 length = step->range.end - step->range.start;
+  guint64 length = end - piece->range.start;
 
-  if (step->kind != WB_STEP_RETIRE || planner->flight_n == 0)
-    return 0;
-
-  piece->range.start = step->range.end;
+  piece->range.start = end;
   planner->flight_bytes -= length;
-  finish_chunk_bytes (planner, step->chunk, length);
+  finish_chunk_bytes (planner, piece->chunk, length);
   if (piece->range.start >= piece->range.end) {
     /* To the end of the batch: an earlier drop may have drawn in its edge. */
     add_drop (planner, less (piece->origin, WB_DROP_OVERLAP),
-        round_up (step->range.end, WB_BATCH));
+        round_up (end, WB_BATCH));
     planner->flight_first = (planner->flight_first + 1) % WB_FLIGHT_CAPACITY;
     planner->flight_n--;
   }
   return length;
+}
+
+guint64
+wb_planner_done (WbPlanner *planner, const WbStep *step)
+{
+  guint64 cleaned = 0;
+
+  if (step->kind != WB_STEP_RETIRE || planner->flight_n == 0)
+    return 0;
+  if (!planner->retire_whole)
+    return retire_piece (planner, step->range.end);
+  while (planner->flight_n > 0)
+    cleaned += retire_piece (planner, piece_at (planner, 0)->range.end);
+  return cleaned;
 }
 
 /* --- life ---------------------------------------------------------------- */
@@ -634,11 +676,18 @@ wb_planner_set_bounds (WbPlanner *planner, guint64 window, guint64 chunk_size)
 void
 wb_planner_set_start_step (WbPlanner *planner, guint64 bytes)
 {
+  guint64 most = planner->retire_whole ? WB_START_STEP_WHOLE : WB_START_STEP;
+
   if (bytes == 0)
     planner->start_step = WB_START_STEP;
   else
-    planner->start_step =
-        CLAMP (round_down (bytes, WB_BATCH), WB_BATCH, WB_START_STEP);
+    planner->start_step = CLAMP (round_down (bytes, WB_BATCH), WB_BATCH, most);
+}
+
+void
+wb_planner_set_retire_whole (WbPlanner *planner)
+{
+  planner->retire_whole = TRUE;
 }
 
 void

@@ -40,6 +40,9 @@ G_BEGIN_DECLS
  * disk with 64 tags of 240 KiB: 0.33 to 0.59 s), and while it blocks nothing is
  * retired. On a disk of 2 GB/s it is 2 ms. */
 #define WB_START_STEP (4 * WB_BATCH)
+/* The same where what retires is a sync of the whole file, with a commit of the
+ * journal and a flush of the device each time. */
+#define WB_START_STEP_WHOLE (16 * WB_BATCH)
 /* One retire call waits for at most this much, so that a held writer gets room
  * in even steps: 17 ms on a 60 MB/s disk. */
 #define WB_RETIRE_STEP WB_BATCH
@@ -102,6 +105,7 @@ typedef struct
   gboolean drop;
   gboolean passive; /* only counts */
   gboolean starts_held;
+  gboolean retire_whole; /* one retire is for all that is in flight */
 
   guint64 base;
   guint64 high_water;
@@ -158,6 +162,9 @@ void wb_planner_set_passive (WbPlanner *planner);
 /* How much is started with one call: whole batches, at most WB_START_STEP; 0:
  * the rate is not known. */
 void wb_planner_set_start_step (WbPlanner *planner, guint64 bytes);
+/* What retires is a sync of the whole file, which is dear: one is for all that
+ * is in flight, and more of it is started at a time. */
+void wb_planner_set_retire_whole (WbPlanner *planner);
 
 /* Starts nothing until it is called with FALSE; what is in flight is retired,
  * and what is written becomes dirty as ever. */

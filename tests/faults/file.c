@@ -641,6 +641,58 @@ test_flush_truncates_and_goes_on (Fixture *f, gconstpointer data)
   assert_nothing_left (f);
 }
 
+static const char *
+pretend_overlay (int fd, char buffer[32])
+{
+  return "overlayfs";
+}
+
+/* Where sync_file_range reaches nothing: fadvise starts, fdatasync retires, and
+ * what fails there is as final as any other failed sync. */
+static void
+test_write_out_by_sync (Fixture *f, gconstpointer data)
+{
+  static const int codes[] = { EIO, ENOSPC };
+  WbSys sys = *fault_sys ();
+  WbFileConfig config;
+  guint nth = 0;
+  Outcome o;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("no write-out control on this platform");
+    return;
+  }
+  sys.file_system = pretend_overlay;
+  configure (f, &config);
+  config.sys = &sys;
+  o = run (f, &config);
+  g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+  g_assert_cmpstr (o.stats.mechanism, ==, "fadvise and fdatasync on overlayfs");
+  g_assert_cmpuint (fault_count (FAULT_START), ==, 0);
+  g_assert_cmpuint (fault_count (FAULT_WAIT), ==, 0);
+  g_assert_cmpuint (fault_count (FAULT_SYNC_DATA), >=, 3);
+  g_assert_cmpuint (o.stats.peak_dirty_bytes, <=, 3 * MIB);
+  g_assert_cmpuint (o.stats.dirty_bytes, ==, 0);
+  assert_content (f);
+  assert_nothing_left (f);
+
+  for (guint c = 0; c < G_N_ELEMENTS (codes); c++) {
+    do {
+      fault_reset ();
+      fault_fail (FAULT_SYNC_DATA, ++nth, 1, codes[c]);
+      o = run (f, &config);
+      if (!fault_was_hit ())
+        break;
+      g_assert_cmpint (o.result, ==, WB_RESULT_FAILED);
+      g_assert_cmpint (o.error.code, ==, codes[c]);
+      g_assert_cmpuint (fault_count (FAULT_SYNC), ==, 0);
+      assert_nothing_left (f);
+    } while (TRUE);
+    g_assert_cmpuint (nth, >, 3);
+    nth = 0;
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -662,5 +714,6 @@ main (int argc, char **argv)
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
+  ADD ("write-out-by-sync", test_write_out_by_sync);
   return g_test_run ();
 }

@@ -110,10 +110,16 @@ model_begin (const WbStep *step)
 static void
 model_end (const WbStep *step)
 {
+  guint64 first = step->range.start / PAGE;
+  guint64 last = (step->range.end - 1) / PAGE;
+
   if (step->kind != WB_STEP_RETIRE)
     return;
-  for (guint64 p = step->range.start / PAGE; p <= (step->range.end - 1) / PAGE;
-       p++)
+  if (model->planner.retire_whole) {
+    first = 0;
+    last = FILE_PAGES - 1;
+  }
+  for (guint64 p = first; p <= last; p++)
     if (model->state[p] == IN_FLIGHT)
       model->state[p] = CLEAN;
 }
@@ -288,6 +294,8 @@ test_random_operations (void)
 
     model_reset (
         WB_BATCH * (2 + random_below (64)), WB_BATCH * (1 + random_below (32)));
+    if (round % 4 == 3)
+      wb_planner_set_retire_whole (&model->planner);
     for (int i = 0; i < 3000 && at < (guint64) FILE_PAGES * PAGE; i++) {
       random_operation (&at);
       if (i % 16 == 0)
