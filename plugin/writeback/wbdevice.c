@@ -13,9 +13,11 @@ struct _WbDevice
   guint active;
   guint64 bound;
   guint64 dirty;
+  gboolean reserving;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t turn_is_over;
 static GSList *devices;
 
 static guint64
@@ -106,6 +108,48 @@ wb_device_share (WbDevice *device)
   share = device->bound / MAX (device->active, 1);
   pthread_mutex_unlock (&lock);
   return share;
+}
+
+static void
+init_turn (void)
+{
+  pthread_condattr_t attributes;
+
+  pthread_condattr_init (&attributes);
+#ifndef __APPLE__
+  pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
+#endif
+  pthread_cond_init (&turn_is_over, &attributes);
+  pthread_condattr_destroy (&attributes);
+}
+
+gboolean
+wb_device_take_turn (WbDevice *device)
+{
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  gint64 end = g_get_monotonic_time () + WB_DEVICE_TURN_US;
+  struct timespec deadline = { end / G_USEC_PER_SEC,
+    end % G_USEC_PER_SEC * 1000 };
+  gboolean taken;
+
+  pthread_once (&once, init_turn);
+  pthread_mutex_lock (&lock);
+  while (device->reserving
+      && pthread_cond_timedwait (&turn_is_over, &lock, &deadline) == 0)
+    ;
+  taken = !device->reserving;
+  device->reserving = TRUE;
+  pthread_mutex_unlock (&lock);
+  return taken;
+}
+
+void
+wb_device_end_turn (WbDevice *device)
+{
+  pthread_mutex_lock (&lock);
+  device->reserving = FALSE;
+  pthread_cond_broadcast (&turn_is_over);
+  pthread_mutex_unlock (&lock);
 }
 
 guint

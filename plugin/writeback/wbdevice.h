@@ -41,6 +41,15 @@ gboolean wb_device_has_room (WbDevice *device, guint64 bytes);
 /* What one file with dirty bytes may keep dirty now, in bytes. */
 guint64 wb_device_share (WbDevice *device);
 
+/* Reserving space one file at a time: two at once are given pieces of the same
+ * free range in turn (four files of 256 MiB at once on ext4: 2 to 6 pieces each
+ * without, 1 to 2 with). Waits for at most WB_DEVICE_TURN_US, because a call on
+ * a disk may hang: FALSE means that it is somebody else's turn still, and that
+ * nothing is to be given back. Not to be called under a lock. */
+#define WB_DEVICE_TURN_US (100 * 1000)
+gboolean wb_device_take_turn (WbDevice *device);
+void wb_device_end_turn (WbDevice *device);
+
 /* How many devices the process knows of: for tests. */
 guint wb_device_count (void);
 

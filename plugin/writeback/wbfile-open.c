@@ -175,6 +175,8 @@ wbf_io_open (WbFile *file)
   if (file->abandoned)
     return FALSE;
   file->identified = TRUE;
+  if (file->control)
+    file->shared = wb_device_get (file->device);
   set_up_fifo (file);
   return wbf_set_up_space (file);
 }
@@ -188,8 +190,6 @@ wbf_io_opened (WbFile *file)
     wb_planner_set_retire_whole (&file->planner);
   if (!file->control)
     wb_planner_set_passive (&file->planner);
-  else
-    file->shared = wb_device_get (file->device);
   wbf_update_bounds (file);
   file->push_offset = file->base;
   if (file->control) {

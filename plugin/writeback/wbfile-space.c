@@ -25,22 +25,29 @@ report_reserve (
 static int
 reserve_step (WbFile *file, guint64 offset, guint64 length)
 {
-  gint64 took;
+  WbDevice *device = file->shared;
+  gboolean turn;
+  gint64 began, took;
   int code;
 
   file->reserve_tried = TRUE;
   wbf_enter (file, &file->io_call, "fallocate", offset);
+  turn = device != NULL && wb_device_take_turn (device);
+  began = g_get_monotonic_time ();
   do
     code = file->sys->reserve (file->fd, (gint64) offset, (gint64) length) == 0
         ? 0
         : errno;
   while (code == EINTR);
+  took = g_get_monotonic_time () - began;
+  if (turn)
+    wb_device_end_turn (device);
   if (code != 0)
     wbf_say (file, WB_LOG_INFO,
         "fallocate of %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
         " refused: %s",
         length, offset, g_strerror (code));
-  took = wbf_leave (file, &file->io_call);
+  wbf_leave (file, &file->io_call);
   if (code == 0) {
     wb_prealloc_done (&file->prealloc, offset, length, took);
     file->stats.preallocated_bytes = file->prealloc.bytes;
@@ -89,7 +96,7 @@ wbf_reserve_ahead (WbFile *file, guint64 write_end)
   if (!wb_prealloc_next (
           prealloc, high_water, write_end, G_MAXUINT64, &offset, &length))
     return;
-  expected = wb_prealloc_expected (prealloc, high_water, &source);
+  expected = wb_prealloc_expected (prealloc, &source);
   free = ask_free_space (file);
   check_fit (file, expected, source, free);
   expected = expected != 0 ? expected : length;
@@ -227,7 +234,7 @@ wbf_require_space (WbFile *file)
   int code;
 
   file->require_pending = FALSE;
-  size = wb_prealloc_expected (&file->prealloc, file->base, &source);
+  size = wb_prealloc_expected (&file->prealloc, &source);
   if (source < WB_SIZE_SEGMENT) {
     undo_open (file);
     wbf_latch (file, WB_ERROR_NO_SIZE, EINVAL, "preallocate=require", 0);

@@ -460,6 +460,7 @@ wb_file_seek (WbFile *file, guint64 position, guint64 *from)
           "seek", position);
     } else {
       file->push_offset = file->base + position;
+      file->prealloc.in_order = FALSE;
       file->stats.seeks++;
     }
   }
@@ -547,7 +548,8 @@ wb_file_set_duration (WbFile *file, guint64 duration)
 void
 wb_file_set_elapsed (WbFile *file, guint64 elapsed)
 {
-  file->prealloc.elapsed = elapsed;
+  wb_prealloc_elapsed (&file->prealloc, elapsed,
+      file->push_offset - MIN (file->base, file->push_offset));
 }
 
 void

@@ -286,8 +286,8 @@ void wb_file_note_result (WbFile *file, WbSyncResult result, gint64 elapsed_us);
 /* The size that is to be expected, in bytes from the base, as far as `source`
  * knows it; 0: it does not. */
 void wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes);
-/* How long the stream is, and how much of it was handed over (this one between
- * begin and end): any one unit. */
+/* How long the stream is, and how much of it has come with what was handed over
+ * so far (this one between begin and end): any one unit. */
 void wb_file_set_duration (WbFile *file, guint64 duration);
 void wb_file_set_elapsed (WbFile *file, guint64 elapsed);
 /* After WB_EVENT_PREALLOCATED or WB_EVENT_WILL_NOT_FIT. */

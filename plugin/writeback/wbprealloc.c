@@ -12,41 +12,53 @@
 /* An estimate from less than this says nothing: headers, and a first keyframe
  * that is a tenth of the second after it. */
 #define ESTIMATE_MIN_BYTES WB_PREALLOC_STEP_MIN
+#define ESTIMATE_SLACK 16
+/* Written before the first step, and taken into it. */
+#define FIRST_STEP_REACH UNIT
 
 void
 wb_prealloc_init (WbPrealloc *prealloc, guint64 base, gboolean enabled)
 {
   memset (prealloc, 0, sizeof *prealloc);
   prealloc->enabled = enabled;
+  prealloc->in_order = TRUE;
   prealloc->base = prealloc->end = base;
   prealloc->step = WB_PREALLOC_STEP;
 }
 
 static guint64
-estimate (const WbPrealloc *prealloc, guint64 high_water)
+estimate (const WbPrealloc *prealloc)
 {
-  guint64 written = high_water - MIN (prealloc->base, high_water);
   gdouble bytes;
 
   if (prealloc->duration == 0 || prealloc->elapsed == 0
-      || written < ESTIMATE_MIN_BYTES
+      || prealloc->elapsed_bytes < ESTIMATE_MIN_BYTES
       || prealloc->elapsed >= prealloc->duration)
     return 0;
-  bytes = (gdouble) written * (gdouble) prealloc->duration
+  bytes = (gdouble) prealloc->elapsed_bytes * (gdouble) prealloc->duration
       / (gdouble) prealloc->elapsed;
   return bytes < (gdouble) G_MAXINT64 ? (guint64) bytes : 0;
 }
 
+void
+wb_prealloc_elapsed (WbPrealloc *prealloc, guint64 elapsed, guint64 bytes)
+{
+  /* A back-patch moves the position back, a flush the time. */
+  if (elapsed < prealloc->elapsed)
+    prealloc->elapsed_bytes = 0;
+  prealloc->elapsed = elapsed;
+  prealloc->elapsed_bytes = MAX (prealloc->elapsed_bytes, bytes);
+}
+
 guint64
-wb_prealloc_expected (
-    const WbPrealloc *prealloc, guint64 high_water, WbSizeSource *source)
+wb_prealloc_expected (const WbPrealloc *prealloc, WbSizeSource *source)
 {
   guint64 size = 0;
 
   for (*source = WB_SIZE_PROPERTY; *source > WB_SIZE_DURATION; (*source)--)
     if (prealloc->expected[*source] != 0)
       return prealloc->expected[*source];
-  size = estimate (prealloc, high_water);
+  size = estimate (prealloc);
   *source = size != 0 ? WB_SIZE_DURATION : WB_SIZE_GROWTH;
   return size;
 }
@@ -56,9 +68,13 @@ static guint64
 target (const WbPrealloc *prealloc, guint64 high_water)
 {
   WbSizeSource source;
-  guint64 size = wb_prealloc_expected (prealloc, high_water, &source);
+  guint64 size = wb_prealloc_expected (prealloc, &source);
   guint64 written = high_water - MIN (prealloc->base, high_water);
 
+  /* An estimate is revised as the file grows; a little more than it says keeps
+   * each revision from being a piece of its own, and is given back. */
+  if (source == WB_SIZE_DURATION)
+    size += MAX (size / ESTIMATE_SLACK, WB_PREALLOC_GROWTH_MIN);
   /* A size that was passed was wrong: from there on, growth. */
   if (size > written)
     return size > G_MAXINT64 - prealloc->base ? G_MAXINT64
@@ -82,8 +98,13 @@ wb_prealloc_next (const WbPrealloc *prealloc, guint64 high_water,
     return FALSE;
   left = prealloc->end > mark ? prealloc->end - mark : 0;
   stop = target (prealloc, high_water);
-  /* Never below the high-water mark: a hole would be filled. */
+  /* Never below the high-water mark, or a hole would be filled. But what little
+   * has come before the first step has no blocks yet (delayed allocation), and
+   * would get a piece of its own. */
   from = MAX (prealloc->end, high_water);
+  if (prealloc->bytes == 0 && prealloc->in_order
+      && high_water - MIN (prealloc->base, high_water) <= FIRST_STEP_REACH)
+    from = prealloc->end;
   if (stop <= from || left > prealloc->last / 2)
     return FALSE;
 
@@ -104,8 +125,8 @@ wb_prealloc_done (
   prealloc->last = length;
   if (took_us > WB_PREALLOC_STEP_US)
     prealloc->step = MAX (prealloc->step / 2, WB_PREALLOC_STEP_MIN);
-  else
-    prealloc->step = MIN (prealloc->step * 2, WB_PREALLOC_STEP_MAX);
+  else if (took_us < WB_PREALLOC_QUICK_US)
+    prealloc->step = MIN (prealloc->step * 2, WB_PREALLOC_STEP);
 }
 
 gboolean

@@ -17,20 +17,24 @@
 
 G_BEGIN_DECLS
 
-/* The first step, when a size is known: four writers at once that reserve in
- * steps of 16, 32, 64 and 128 MiB get 16, 8, 4 and 2 extents for 256 MiB each
- * (ext4, Linux 6.18). */
-#define WB_PREALLOC_STEP (G_GUINT64_CONSTANT (128) << 20)
+/* One step. ext4 gives what fits one unwritten extent (32767 blocks) in one
+ * piece and cuts what is longer into pieces as it finds them: four files of 256
+ * MiB at once, 12 runs: 3 extents each in steps of 127 MiB, 1 to 6 in steps of
+ * 128 and more. (Smaller ones are worse: 16 extents in steps of 16 MiB, 8 in
+ * steps of 32, 4 in steps of 64.) */
+#define WB_PREALLOC_STEP (G_GUINT64_CONSTANT (127) << 20)
 /* When nothing is known a step is as long as what has been written, from here
  * on: a small file never reserves, and what is given back at the end is at most
  * as much as was used. */
 #define WB_PREALLOC_GROWTH_MIN (G_GUINT64_CONSTANT (16) << 20)
 #define WB_PREALLOC_STEP_MIN (G_GUINT64_CONSTANT (4) << 20)
-#define WB_PREALLOC_STEP_MAX (G_GUINT64_CONSTANT (1) << 30)
-/* A step that takes longer than this is halved, a quicker one doubled: writes
- * wait behind it, in the queue. (A 32 MiB fallocate took 540 to 820 ms on a
- * fragmented XFS, as Redpanda reports.) */
+/* A step that takes longer than this is halved for the next time, and doubled
+ * again after one that took less than the other: writes wait behind it, in the
+ * queue, and what is twice as long can take four times as long (fragmented ext4:
+ * 256 MiB 30 ms, 512 MiB 115 ms; a 32 MiB fallocate took 540 to 820 ms on a
+ * fragmented XFS, as Redpanda reports). */
 #define WB_PREALLOC_STEP_US (50 * 1000)
+#define WB_PREALLOC_QUICK_US (12 * 1000)
 /* Never the last of the disk: others want to live, too. */
 #define WB_PREALLOC_MARGIN (G_GUINT64_CONSTANT (64) << 20)
 
@@ -47,9 +51,11 @@ typedef enum
 typedef struct
 {
   gboolean enabled;
+  gboolean in_order; /* nothing below the high-water mark is a hole */
   guint64 base;
   guint64 expected[WB_SIZE_SOURCES]; /* bytes from the base, 0: unknown */
   guint64 duration, elapsed;         /* any one unit, 0: unknown */
+  guint64 elapsed_bytes;             /* that came in `elapsed`, from the base */
   guint64 end;                       /* reserved up to here */
   guint64 step;                      /* the next one, at most */
   guint64 last;                      /* how long the last one was */
@@ -59,10 +65,12 @@ typedef struct
 /* `base` is where the stream begins in the file. */
 void wb_prealloc_init (WbPrealloc *prealloc, guint64 base, gboolean enabled);
 
-/* The best size known, in bytes from the base, and where it comes from. With
- * `high_water` for the estimate. 0 and WB_SIZE_GROWTH: none. */
-guint64 wb_prealloc_expected (
-    const WbPrealloc *prealloc, guint64 high_water, WbSizeSource *source);
+/* Of the stream's duration `elapsed` had come when `bytes` had, the queue
+ * included: what is written lags behind, and would make the estimate small. */
+void wb_prealloc_elapsed (WbPrealloc *prealloc, guint64 elapsed, guint64 bytes);
+/* The best size known, in bytes from the base, and where it comes from. 0 and
+ * WB_SIZE_GROWTH: none. */
+guint64 wb_prealloc_expected (const WbPrealloc *prealloc, WbSizeSource *source);
 
 /* Whether it is time to reserve, before a write that ends at `write_end` makes
  * it the new high-water mark; the next step is asked for while half of the last

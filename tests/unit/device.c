@@ -48,11 +48,41 @@ test_environment (void)
   g_unsetenv (WB_DEVICE_DIRTY_ENVIRONMENT);
 }
 
+static gpointer
+take_and_end (gpointer data)
+{
+  WbDevice *device = data;
+  gboolean taken = wb_device_take_turn (device);
+
+  if (taken)
+    wb_device_end_turn (device);
+  return GINT_TO_POINTER (taken);
+}
+
+/* One at a time; who hangs with it keeps the others for a moment, not more. */
+static void
+test_turns (void)
+{
+  WbDevice *device = wb_device_get (1), *other = wb_device_get (2);
+  GThread *thread;
+
+  g_assert_true (wb_device_take_turn (device));
+  g_assert_true (take_and_end (other) != NULL);
+  g_assert_null (take_and_end (device));
+  thread = g_thread_new ("waits", take_and_end, device);
+  wb_device_end_turn (device);
+  g_assert_nonnull (g_thread_join (thread));
+  g_assert_nonnull (take_and_end (device));
+  wb_device_put (device);
+  wb_device_put (other);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/device/shared-evenly", test_shared_evenly);
   g_test_add_func ("/device/environment", test_environment);
+  g_test_add_func ("/device/turns", test_turns);
   return g_test_run ();
 }
