@@ -600,6 +600,15 @@ post_error (GstWbFileSink *self, const WbError *error)
           (NULL));
       break;
     case WB_ERROR_NO_SPACE:
+      /* A quota allows less than the disk has. */
+      if (error->wanted != 0 && error->code != ENOSPC) {
+        GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+            ("No space for file \"%s\": %" G_GUINT64_FORMAT
+             " bytes wanted: %s.",
+                name, error->wanted, reason),
+            ("%s", error->call));
+        break;
+      }
       if (error->wanted != 0) {
         GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
             ("No space for file \"%s\": %" G_GUINT64_FORMAT
@@ -615,6 +624,14 @@ post_error (GstWbFileSink *self, const WbError *error)
       break;
     case WB_ERROR_WRITE:
     case WB_ERROR_SYNC:
+      if (error->wanted != 0) {
+        GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+            ("Could not reserve %" G_GUINT64_FORMAT
+             " bytes for file \"%s\" (preallocate=require): %s.",
+                error->wanted, name, reason),
+            ("%s: %s (errno %d)", error->call, reason, error->code));
+        break;
+      }
       GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
           ("Error while writing to file \"%s\" at offset %" G_GUINT64_FORMAT
            ": %s.",

@@ -137,6 +137,7 @@ set_up_control (WbFile *file)
       choose_mechanism (file, file_system, &code), file_system);
   file->prealloc_suits =
       file->regular && wb_prealloc_suits (file_system, &file->prealloc_reason);
+  file->prealloc_growth = wb_prealloc_suits_growth (file_system);
   wbf_say (file, WB_LOG_INFO,
       "opened: %s, write-out %s, position 0 at offset %" G_GUINT64_FORMAT
       "%s%s",

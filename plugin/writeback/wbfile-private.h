@@ -135,7 +135,7 @@ struct _WbFile
   guint64 final_high_water; /* survives a restart that does not truncate */
 
   WbPrealloc prealloc;
-  gboolean prealloc_suits;
+  gboolean prealloc_suits, prealloc_growth;
   gboolean reserve_tried; /* a failed fallocate may keep part of it (ext4) */
   guint64 trimmed_after;  /* bytes written then + 1; 0: never */
   const char *prealloc_reason; /* why not */

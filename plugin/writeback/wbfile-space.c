@@ -290,6 +290,7 @@ wbf_set_up_space (WbFile *file)
   wb_prealloc_init (&file->prealloc, file->base,
       file->regular && file->preallocate != WB_PREALLOCATE_NONE);
   file->prealloc.expected[WB_SIZE_PROPERTY] = hint;
+  file->prealloc.growth = file->prealloc_growth;
   if (!file->regular || file->preallocate != WB_PREALLOCATE_REQUIRE)
     return TRUE;
   file->require_pending = TRUE;

@@ -51,6 +51,7 @@ typedef enum
 typedef struct
 {
   gboolean enabled;
+  gboolean growth;   /* also with nothing known of the size */
   gboolean in_order; /* nothing below the high-water mark is a hole */
   guint64 base;
   guint64 expected[WB_SIZE_SOURCES]; /* bytes from the base, 0: unknown */
@@ -88,6 +89,9 @@ void wb_prealloc_trimmed (WbPrealloc *prealloc, guint64 high_water);
 
 /* Whether reserving is worth it on this kind of file system, and if not, why. */
 gboolean wb_prealloc_suits (const char *file_system, const char **reason);
+
+/* Whether it is worth it there with nothing known of the size. */
+gboolean wb_prealloc_suits_growth (const char *file_system);
 
 const char *wb_size_source_name (WbSizeSource source);
 

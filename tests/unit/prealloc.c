@@ -135,6 +135,18 @@ test_growth_is_few_and_bounded (void)
 }
 
 static void
+test_growth_may_be_the_file_systems (void)
+{
+  wb_prealloc_init (&prealloc, 0, TRUE);
+  prealloc.growth = FALSE;
+  g_assert_cmpuint (grow (0, 512 * MIB, QUICK), ==, 0);
+  prealloc.expected[WB_SIZE_PROPERTY] = 1024 * MIB;
+  g_assert_cmpuint (grow (512 * MIB, 1024 * MIB, QUICK), >, 0);
+  g_assert_true (wb_prealloc_suits_growth ("ext4"));
+  g_assert_false (wb_prealloc_suits_growth ("xfs"));
+}
+
+static void
 test_wrong_hint_becomes_growth (void)
 {
   wb_prealloc_init (&prealloc, 0, TRUE);
@@ -222,6 +234,7 @@ main (int argc, char **argv)
   ADD ("slow-steps-get-smaller", test_slow_steps_get_smaller);
   ADD ("small-files-reserve-nothing", test_small_files_reserve_nothing);
   ADD ("growth-is-few-and-bounded", test_growth_is_few_and_bounded);
+  ADD ("growth-may-be-the-file-systems", test_growth_may_be_the_file_systems);
   ADD ("wrong-hint-becomes-growth", test_wrong_hint_becomes_growth);
   ADD ("base-is-counted", test_base_is_counted);
   ADD ("leaves-a-margin", test_leaves_a_margin);
