@@ -77,10 +77,17 @@ def reserved_bytes(result):
 
 
 def free_bytes(directory):
-    """After the last file's blocks have come back."""
-    subprocess.run(['sync', '-f', directory], check=True)
-    status = os.statvfs(directory)
-    return status.f_bavail * status.f_frsize
+    """After the last file's blocks have come back: xfs takes its time."""
+    before = -1
+    for _ in range(30):
+        subprocess.run(['sync', '-f', directory], check=True)
+        status = os.statvfs(directory)
+        free = status.f_bavail * status.f_frsize
+        if free == before:
+            break
+        before = free
+        time.sleep(0.1)
+    return free
 
 
 @contextlib.contextmanager
@@ -126,13 +133,8 @@ def check_old(path):
 
 
 def check_free_again(disk, before):
-    """xfs takes its time to give back a deleted file's blocks."""
-    for _ in range(30):
-        after = free_bytes(disk)
-        if abs(after - before) < MIB:
-            return
-        time.sleep(0.1)
-    check(False, f'{before} bytes free, then {after}')
+    after = free_bytes(disk)
+    check(abs(after - before) < MIB, f'{before} bytes free, then {after}')
 
 
 # --- cases ---
