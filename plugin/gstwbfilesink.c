@@ -236,8 +236,8 @@ DEFINE_ENUM (sync_on_eos_get_type, "GstWbFileSinkSyncOnEos",
         "full" })
 
 DEFINE_ENUM (on_sync_timeout_get_type, "GstWbFileSinkOnSyncTimeout",
-    { ON_SYNC_TIMEOUT_WARN, "Post a warning and go on", "warn" },
-    { ON_SYNC_TIMEOUT_ERROR, "Post an error", "error" })
+    { ON_SYNC_TIMEOUT_WARN, "A warning; the pipeline goes on", "warn" },
+    { ON_SYNC_TIMEOUT_ERROR, "An error", "error" })
 
 /* --- properties ----------------------------------------------------------- */
 
@@ -1740,28 +1740,28 @@ init_bound_properties (void)
           0, G_MAXUINT64, DEFAULT_MAX_DIRTY_BYTES, FLAGS_PLAYING);
   properties[PROP_MAX_DIRTY_TIME] = g_param_spec_uint64 ("max-dirty-time",
       "Max dirty time",
-      "At most what the disk drains in this many ns is written and not yet on "
-      "the disk, at the measured rate (0 = no bound)",
+      "At most as much is written and not yet on the disk as it drains in this "
+      "many ns, at the measured rate (0 = no bound)",
       0, G_MAXUINT64, DEFAULT_MAX_DIRTY_TIME, FLAGS_PLAYING);
   properties[PROP_MAX_QUEUED_BYTES] =
       g_param_spec_uint64 ("max-queued-bytes", "Max queued bytes",
-          "At most this many bytes wait in memory to be written; what the "
-          "disk takes in max-dirty-time, if that is less",
+          "At most this many bytes wait in memory to be written, and no more "
+          "than the disk takes in max-dirty-time",
           0, G_MAXUINT64, DEFAULT_MAX_QUEUED_BYTES, FLAGS_PLAYING);
   properties[PROP_WRITEBACK_TIMEOUT] =
       g_param_spec_uint64 ("writeback-timeout", "Write-back timeout",
-          "Give up the bound on unwritten data, until it holds again, when "
-          "nothing reached the disk for this many ns (-1 = never)",
+          "When nothing has reached the disk for this many ns, give up the "
+          "bound on unwritten data until it holds again (-1 = never)",
           0, G_MAXUINT64, DEFAULT_WRITEBACK_TIMEOUT, FLAGS_PLAYING);
   properties[PROP_SYNC_TIMEOUT] =
       g_param_spec_uint64 ("sync-timeout", "Sync timeout",
-          "Give up on opening, syncing and closing when nothing moved for this "
-          "many ns (-1 = never)",
+          "Give up on opening, syncing and closing when nothing has moved for "
+          "this many ns (-1 = never)",
           0, G_MAXUINT64, DEFAULT_SYNC_TIMEOUT, FLAGS_PLAYING);
   properties[PROP_SYNC_INTERVAL] =
       g_param_spec_uint64 ("sync-interval", "Sync interval",
           "Make what is written durable this often, in ns, while the stream "
-          "goes on: durable-bytes in writeback-stats says how far it is (0 = "
+          "goes on; durable-bytes in writeback-stats says how far it is (0 = "
           "only at the end)",
           0, G_MAXUINT64, DEFAULT_SYNC_INTERVAL, FLAGS_PLAYING);
 }
@@ -1770,10 +1770,10 @@ static void
 init_mode_properties (void)
 {
   properties[PROP_WRITEBACK] = g_param_spec_enum ("writeback", "Write-back",
-      "What happens to the data in the page cache", writeback_get_type (),
-      DEFAULT_WRITEBACK, FLAGS_READY);
+      "What becomes of the written data in the page cache",
+      writeback_get_type (), DEFAULT_WRITEBACK, FLAGS_READY);
   properties[PROP_PREALLOCATE] = g_param_spec_enum ("preallocate",
-      "Preallocate", "Whether space is reserved ahead of the writes",
+      "Preallocate", "Whether disk space is reserved ahead of the writes",
       preallocate_get_type (), DEFAULT_PREALLOCATE, FLAGS_READY);
   properties[PROP_SIZE_HINT] = g_param_spec_uint64 ("size-hint", "Size hint",
       "Expected final size of the stream in bytes, to reserve space for (0 = "
@@ -1784,7 +1784,7 @@ init_mode_properties (void)
           "What is synced at EOS, and at stop if anything was written since",
           sync_on_eos_get_type (), DEFAULT_SYNC_ON_EOS, FLAGS_PLAYING);
   properties[PROP_ON_SYNC_TIMEOUT] = g_param_spec_enum ("on-sync-timeout",
-      "On sync timeout", "What a missed sync-timeout becomes",
+      "On sync timeout", "What giving up after sync-timeout is",
       on_sync_timeout_get_type (), DEFAULT_ON_SYNC_TIMEOUT, FLAGS_PLAYING);
   properties[PROP_WRITEBACK_STATS] =
       g_param_spec_boxed ("writeback-stats", "Write-back statistics",
