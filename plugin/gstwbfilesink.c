@@ -830,14 +830,15 @@ listener_free (gpointer data)
 }
 
 static void
-listener_log (gpointer data, WbLogLevel level, const char *message)
+listener_log (gpointer data, WbLogLevel level, const char *source,
+    const char *function, int line, const char *message)
 {
   static const GstDebugLevel levels[] = { GST_LEVEL_NONE, GST_LEVEL_WARNING,
     GST_LEVEL_INFO, GST_LEVEL_DEBUG };
   const Listener *listener = data;
 
-  GST_CAT_LEVEL_LOG (
-      GST_CAT_DEFAULT, levels[level], NULL, "<%s> %s", listener->name, message);
+  gst_debug_log (GST_CAT_DEFAULT, levels[level], source, function, line, NULL,
+      "<%s> %s", listener->name, message);
 }
 
 static void
@@ -1200,9 +1201,9 @@ ask_duration (GstElement *element, gpointer serial)
   GST_OBJECT_UNLOCK (self);
   if (file == NULL)
     return;
-  GST_DEBUG_OBJECT (self, "upstream is %" GST_TIME_FORMAT " long",
-      GST_TIME_ARGS ((GstClockTime) duration));
-  wb_file_set_duration (file, (guint64) duration);
+  if (wb_file_set_duration (file, (guint64) duration))
+    GST_DEBUG_OBJECT (self, "upstream is %" GST_TIME_FORMAT " long",
+        GST_TIME_ARGS ((GstClockTime) duration));
   wb_file_unref (file);
 }
 
@@ -1292,17 +1293,20 @@ gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
 static gboolean
 seek (GstWbFileSink *self, guint64 position)
 {
-  guint64 from;
+  guint64 from, furthest;
 
-  if (!wb_file_seek (self->file, position, &from)) {
+  if (!wb_file_seek (self->file, position, &from, &furthest)) {
     post_file_error (self, self->file);
     return FALSE;
   }
   if (position != from)
     GST_DEBUG_OBJECT (self,
         "seek from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
-        " (%+" G_GINT64_FORMAT ")",
-        from, position, (gint64) (position - from));
+        " (%+" G_GINT64_FORMAT "): %s",
+        from, position, (gint64) (position - from),
+        position < furthest        ? "a back-patch"
+            : position == furthest ? "a resume"
+                                   : "beyond the end");
   return TRUE;
 }
 

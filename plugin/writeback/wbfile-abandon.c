@@ -72,6 +72,7 @@ void
 wbf_abandon (WbFile *file)
 {
   GArray *owners = g_array_new (FALSE, FALSE, sizeof (WbOwner));
+  WbStall stall;
 
   file->abandoned = TRUE;
   wbf_update_share (file);
@@ -85,7 +86,10 @@ wbf_abandon (WbFile *file)
   if (file->wake_fds[1] >= 0 && write (file->wake_fds[1], "", 1) < 0)
     (void) errno;
 #endif
+  wbf_find_stall (file, &stall);
   wbf_unlock (file);
+  wbf_say (file, WB_LOG_INFO, "left behind in %s",
+      stall.call != NULL ? stall.call : "a wait");
   wb_owners_release (owners);
   g_array_free (owners, TRUE);
   wbf_lock (file);

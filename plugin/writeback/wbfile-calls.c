@@ -55,19 +55,26 @@ wbf_wake_callers (WbFile *file)
 }
 /* --- errors, calls and logging ------------------------------------------- */
 
-/* Without the lock: the listener may write to a terminal. */
+gboolean
+wbf_is_said (const WbFile *file, WbLogLevel level)
+{
+  return file->listener.log != NULL && level <= file->listener.log_level;
+}
+
 void
-wbf_say (WbFile *file, WbLogLevel level, const char *format, ...)
+wbf_say_from (WbFile *file, WbLogLevel level, const char *source,
+    const char *function, int line, const char *format, ...)
 {
   g_autofree char *message = NULL;
   va_list arguments;
 
-  if (file->listener.log == NULL || level > file->listener.log_level)
+  if (!wbf_is_said (file, level))
     return;
   va_start (arguments, format);
   message = g_strdup_vprintf (format, arguments);
   va_end (arguments);
-  file->listener.log (file->listener.data, level, message);
+  file->listener.log (
+      file->listener.data, level, source, function, line, message);
 }
 
 /* Unlocks for a system call; leave() locks again. Whatever moves is progress:

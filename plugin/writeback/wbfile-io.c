@@ -31,8 +31,11 @@ io_restart (WbFile *file)
 
   if (truncate && !wbf_is_broken (file)) {
     code = wbf_call_truncate (file, file->base);
-    if (code == 0)
+    if (code == 0) {
       wb_prealloc_trimmed (&file->prealloc, file->base);
+      wbf_say_locked (file, WB_LOG_DEBUG,
+          "flush: truncated to %" G_GUINT64_FORMAT, file->base);
+    }
     if (code != 0)
       wbf_latch (file, WB_ERROR_WRITE, code, "ftruncate", file->base);
   }
@@ -82,6 +85,9 @@ wbf_thread_ends (WbFile *file)
 {
   wbf_lock (file);
   if (--file->users == 0) {
+    if (file->abandoned)
+      wbf_say_locked (file, WB_LOG_INFO,
+          "a call that was left behind has returned: closing");
     close_target (file);
     wbf_registry_remove (file);
     wbf_wake_callers (file);

@@ -28,6 +28,17 @@ typedef enum
   IO_LINGERING /* waits for more, or for its time */
 } IoState;
 
+/* What makes the window as large as it is. */
+typedef enum
+{
+  WINDOW_BYTES,
+  WINDOW_TIME,
+  WINDOW_INTERVAL,
+  WINDOW_UNKNOWN, /* the first second */
+  WINDOW_FLOOR_HOLDS,
+  WINDOW_SHARE
+} WbWindowReason;
+
 /* A call that one of the threads is in. */
 typedef struct
 {
@@ -91,11 +102,13 @@ struct _WbFile
   guint64 stall_told;        /* + 1; 0: none was */
   gboolean interrupted;
   guint callers_waiting;
+  gboolean waits_for_window; /* the I/O thread does */
   gboolean caller_wants_room;
 
   WbQueue queue;
   guint64 queued;      /* bytes, the batch under way included */
   guint64 push_offset; /* where the next buffer goes */
+  guint64 furthest;    /* of it, from the base, at the last seek */
   guint64 accepted;    /* bytes ever */
   IoState io_state;
   gboolean lively;   /* something was just written */
@@ -131,6 +144,10 @@ struct _WbFile
   gint64 write_waited_us; /* for a stream to take data, before this write */
   guint64 time_window, time_queue; /* what max-dirty-time allows now, bytes */
   guint64 queue_bound;             /* bytes */
+  WbWindowReason window_reason, window_reason_said;
+  guint64 window_said;
+  gint64 held_us; /* the last push, to be said */
+  const char *held_for;
   guint64 stream_offset;    /* targets without positions: bytes written */
   guint64 final_high_water; /* survives a restart that does not truncate */
 
@@ -162,8 +179,25 @@ gboolean wbf_wait_until (
     WbFile *file, pthread_cond_t *cond, gint64 deadline_us);
 gint64 wbf_deadline_after (gint64 start_us, gint64 timeout_us);
 void wbf_wake_callers (WbFile *file);
-void wbf_say (WbFile *file, WbLogLevel level, const char *format, ...)
-    G_GNUC_PRINTF (3, 4);
+/* To the log, without the lock: the listener may write to a terminal. */
+void wbf_say_from (WbFile *file, WbLogLevel level, const char *source,
+    const char *function, int line, const char *format, ...)
+    G_GNUC_PRINTF (6, 7);
+#define wbf_say(file, level, ...)                                              \
+  wbf_say_from (file, level, __FILE__, G_STRFUNC, __LINE__, __VA_ARGS__)
+/* The same where the file is locked: unlocks for it. */
+#define wbf_say_locked(file, level, ...)                                       \
+  G_STMT_START                                                                 \
+  {                                                                            \
+    if (wbf_is_said (file, level)) {                                           \
+      wbf_unlock (file);                                                       \
+      wbf_say (file, level, __VA_ARGS__);                                      \
+      wbf_lock (file);                                                         \
+    }                                                                          \
+  }                                                                            \
+  G_STMT_END
+/* Whether anybody reads what is said at this level. */
+gboolean wbf_is_said (const WbFile *file, WbLogLevel level);
 void wbf_enter (WbFile *file, Call *call, const char *name, guint64 offset);
 gint64 wbf_leave (WbFile *file, Call *call);
 void wbf_find_stall (WbFile *file, WbStall *stall);
@@ -178,6 +212,8 @@ void wbf_notify (WbFile *file);
 
 /* `retired` bytes have just become clean. */
 void wbf_update_window (WbFile *file, guint64 retired);
+/* Says what the window is and why, when that has changed enough. Unlocks. */
+void wbf_say_window (WbFile *file);
 /* `written` bytes have just been taken by the target. */
 void wbf_update_queue_bound (WbFile *file, guint64 written);
 void wbf_update_bounds (WbFile *file);

@@ -48,6 +48,27 @@ window_time (const WbBounds *bounds)
 }
 
 void
+wbf_say_window (WbFile *file)
+{
+  static const char *const reasons[] = { "max-dirty-bytes", "max-dirty-time",
+    "sync-interval", "no rate is known yet", "the least",
+    "the share of the device" };
+  guint64 window = file->planner.window;
+  guint64 rate = wb_meter_rate (&file->drain_meter);
+  WbWindowReason reason = file->window_reason;
+
+  if (!wbf_is_said (file, WB_LOG_DEBUG) || !file->control
+      || (reason == file->window_reason_said && window <= file->window_said * 2
+          && window >= file->window_said / 2))
+    return;
+  file->window_said = window;
+  file->window_reason_said = reason;
+  wbf_say_locked (file, WB_LOG_DEBUG,
+      "window %" G_GUINT64_FORMAT " bytes (%s), the disk drains %.1f MB/s",
+      window, reasons[reason], rate / 1e6);
+}
+
+void
 wbf_update_window (WbFile *file, guint64 retired)
 {
   const WbBounds *bounds = &file->bounds;
@@ -55,17 +76,31 @@ wbf_update_window (WbFile *file, guint64 retired)
       bounds->max_dirty_bytes != 0 ? bounds->max_dirty_bytes : G_MAXUINT64;
   guint64 floor = MIN (WINDOW_FLOOR, window);
   gint64 time_us = window_time (bounds);
+  WbWindowReason reason = WINDOW_BYTES;
 
   if (time_us > 0) {
     file->time_window = approach (file->time_window,
         wb_meter_allowance (&file->drain_meter, time_us, WINDOW_START),
         retired);
-    window = MIN (window, file->time_window);
+    if (file->time_window < window) {
+      window = file->time_window;
+      reason = file->drain_meter.rate == 0 ? WINDOW_UNKNOWN
+          : time_us < bounds->max_dirty_time_us
+              || bounds->max_dirty_time_us <= 0
+          ? WINDOW_INTERVAL
+          : WINDOW_TIME;
+    }
   }
-  window = MAX (window, floor);
+  if (window < floor) {
+    window = floor;
+    reason = WINDOW_FLOOR_HOLDS;
+  }
   /* The floor keeps one file's disk busy; beside others two batches will do. */
-  if (file->shared != NULL)
-    window = MIN (window, wb_device_share (file->shared));
+  if (file->shared != NULL && wb_device_share (file->shared) < window) {
+    window = wb_device_share (file->shared);
+    reason = WINDOW_SHARE;
+  }
+  file->window_reason = reason;
   wb_planner_set_bounds (&file->planner, window, bounds->chunk_size);
   wb_planner_set_start_step (&file->planner,
       wb_meter_rate (&file->drain_meter)
@@ -162,22 +197,23 @@ wbf_give_up_control (WbFile *file, const char *call, int code)
   wbf_update_share (file);
   g_strlcpy (
       file->stats.mechanism, "none (refused)", sizeof file->stats.mechanism);
-  wbf_unlock (file);
-  wbf_say (file, WB_LOG_INFO,
+  wbf_say_locked (file, WB_LOG_INFO,
       "%s refused (%s): write-out is left to the system from here on", call,
       g_strerror (code));
-  wbf_lock (file);
 }
 
 static void
 say_step (WbFile *file, const WbStep *step, gint64 took_us, int code)
 {
+  static const char *const reasons[] = { "cut at a resume", "cut at its size",
+    "cut to make room", "cut for many patches", "all there is" };
+
   if (step->kind == WB_STEP_START && step->first_of_chunk)
     wbf_say (file, WB_LOG_DEBUG,
         "chunk %" G_GUINT64_FORMAT " started: %" G_GUINT64_FORMAT
-        "-%" G_GUINT64_FORMAT ", first step took %.1f ms",
+        "-%" G_GUINT64_FORMAT " (%s), first step took %.1f ms",
         step->chunk, step->chunk_span.start, step->chunk_span.end,
-        took_us / 1e3);
+        reasons[step->reason], took_us / 1e3);
   if (code != 0 && !wbf_is_refusal (code))
     wbf_say (file, WB_LOG_WARNING,
         "write-out of %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " failed: %s",
@@ -244,13 +280,11 @@ retire_done (
   pthread_cond_signal (&file->io_cond);
   if (!step->last_of_chunk)
     return;
-  wbf_unlock (file);
-  wbf_say (file, WB_LOG_DEBUG,
+  wbf_say_locked (file, WB_LOG_DEBUG,
       "chunk %" G_GUINT64_FORMAT " retired: %" G_GUINT64_FORMAT
       "-%" G_GUINT64_FORMAT ", %.1f ms after its start",
       step->chunk, step->chunk_span.start, step->chunk_span.end,
       (now - chunk_began_us) / 1e3);
-  wbf_lock (file);
 }
 
 static void
@@ -272,10 +306,8 @@ step_refused (WbFile *file, const WbStep *step, int code)
   if (!file->planner.drop)
     return;
   wb_planner_stop_dropping (&file->planner);
-  wbf_unlock (file);
-  wbf_say (file, WB_LOG_INFO, "%s refused (%s): the file stays in the cache",
-      name, g_strerror (code));
-  wbf_lock (file);
+  wbf_say_locked (file, WB_LOG_INFO,
+      "%s refused (%s): the file stays in the cache", name, g_strerror (code));
 }
 
 static void
@@ -326,6 +358,7 @@ wbf_retirer_main (gpointer data)
         && wb_planner_next (&file->planner, &step)) {
       retire_one_step (file, &step, chunk_began_us);
       wbf_notify (file);
+      wbf_say_window (file);
       continue;
     }
     file->retirer_resting = TRUE;

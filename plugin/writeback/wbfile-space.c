@@ -51,6 +51,10 @@ reserve_step (WbFile *file, guint64 offset, guint64 length)
   if (code == 0) {
     wb_prealloc_done (&file->prealloc, offset, length, took);
     file->stats.preallocated_bytes = file->prealloc.bytes;
+    wbf_say_locked (file, WB_LOG_DEBUG,
+        "reserved %" G_GUINT64_FORMAT " bytes at %" G_GUINT64_FORMAT
+        ", took %.1f ms",
+        length, offset, took / 1e3);
   }
   return code;
 }

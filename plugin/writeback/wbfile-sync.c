@@ -32,6 +32,7 @@ static int
 call_sync (WbFile *file, Call *call, WbSyncKind kind)
 {
   gboolean data = kind == WB_SYNC_DATA;
+  gint64 took;
   int code;
 
   wbf_enter (
@@ -42,7 +43,10 @@ call_sync (WbFile *file, Call *call, WbSyncKind kind)
         ? 0
         : errno;
   while (code == EINTR);
-  wbf_leave (file, call);
+  took = wbf_leave (file, call);
+  wbf_say_locked (file, WB_LOG_DEBUG, "%s: %s, took %.1f ms",
+      data ? "fdatasync" : "fsync", code == 0 ? "ok" : g_strerror (code),
+      took / 1e3);
   return code;
 }
 
@@ -92,6 +96,7 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   }
   if (!drain (file, generation))
     return WB_RESULT_CANCELLED;
+  wbf_say_locked (file, WB_LOG_DEBUG, "everything has been retired");
   if (finish)
     wbf_trim (file);
 
@@ -121,6 +126,19 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   return sync_parent (file, &file->io_call);
 }
 
+static void
+say_sync_asked (WbFile *file, gboolean finish)
+{
+  guint64 high_water = file->planner.high_water;
+  guint64 dirty = wbf_dirty_bytes (file);
+
+  wbf_say_locked (file, WB_LOG_DEBUG,
+      "%s: everything is written up to %" G_GUINT64_FORMAT
+      ", %" G_GUINT64_FORMAT " bytes are dirty",
+      finish ? "the end" : "a sync was asked for in the stream", high_water,
+      dirty);
+}
+
 void
 wbf_io_sync (WbFile *file)
 {
@@ -130,6 +148,7 @@ wbf_io_sync (WbFile *file)
   WbSyncResult result;
 
   file->io_syncing = TRUE;
+  say_sync_asked (file, finish);
   result = sync_now (file, sync.kind & ~WBF_SYNC_FINISHES, finish, generation);
   if (finish && file->control && generation == file->generation
       && (result == WB_RESULT_DURABLE || result == WB_RESULT_DATA)) {
@@ -214,11 +233,9 @@ end_interval_sync (WbFile *file, guint64 covered)
 static void
 say_durable (WbFile *file, guint64 covered, gint64 took_us)
 {
-  wbf_unlock (file);
-  wbf_say (file, WB_LOG_DEBUG,
+  wbf_say_locked (file, WB_LOG_DEBUG,
       "durable up to %" G_GUINT64_FORMAT ", the sync took %.1f ms", covered,
       took_us / 1e3);
-  wbf_lock (file);
 }
 
 static void
@@ -237,11 +254,9 @@ sync_interval (WbFile *file)
         sync_parent (file, &file->sync_call) == WB_RESULT_DURABLE;
   if (wbf_is_refusal (code)) {
     file->interval_refused = TRUE;
-    wbf_unlock (file);
-    wbf_say (file, WB_LOG_INFO,
+    wbf_say_locked (file, WB_LOG_INFO,
         "fdatasync refused (%s): nothing is synced at intervals",
         g_strerror (code));
-    wbf_lock (file);
   } else if (code != 0) {
     wbf_latch (file, WB_ERROR_SYNC, code, "fdatasync", covered);
     file->sync_failed = TRUE;

@@ -261,8 +261,12 @@ wbf_io_write (WbFile *file)
     wbf_require_space (file);
   if (file->prealloc.enabled && may_go_on (file, generation))
     wbf_reserve_ahead (file, file->run.offset + file->run.bytes);
-  if (wait_for_window (file, generation))
+  file->waits_for_window = TRUE;
+  if (wait_for_window (file, generation)) {
+    file->waits_for_window = FALSE;
     done = write_run (file, generation);
+  }
+  file->waits_for_window = FALSE;
 
   stale =
       file->generation != generation || file->abandoned || wbf_is_broken (file);

@@ -13,6 +13,8 @@
 
 /* start() must answer even with a tiny sync timeout. */
 #define OPEN_TIMEOUT_MIN_US (G_USEC_PER_SEC / 2)
+/* What a person would call held. */
+#define HELD_SAID_US (10 * 1000)
 
 /* --- references and threads ------------------------------------------------ */
 
@@ -355,6 +357,15 @@ out_of_patience (WbFile *file, gint64 patience, WbStall *stall)
   return WB_STALLED;
 }
 
+/* What the I/O thread is at while the queue is full. */
+static const char *
+why_held (const WbFile *file)
+{
+  if (file->io_call.name != NULL)
+    return file->io_call.name;
+  return file->waits_for_window ? "the window is full" : "the queue is full";
+}
+
 static WbStatus
 wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
 {
@@ -362,6 +373,7 @@ wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
   WbStatus status = WB_OK;
 
   file->caller_wants_room = TRUE;
+  file->held_for = why_held (file);
   pthread_cond_signal (&file->io_cond);
   while (status == WB_OK && !has_room (file, bytes)) {
     gint64 patience = room_patience (file);
@@ -378,6 +390,7 @@ wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
   held = g_get_monotonic_time () - start;
   file->stats.wait_us += (guint64) held;
   file->stats.max_wait_us = MAX (file->stats.max_wait_us, (guint64) held);
+  file->held_us += held;
   return status;
 }
 
@@ -435,6 +448,7 @@ wb_file_end (WbFile *file)
 {
   gboolean wake = file->io_state == IO_IDLE
       || (file->io_state == IO_LINGERING && wbf_worth_writing (file));
+  gint64 held_us = file->held_us;
 
   file->stats.peak_queued_bytes =
       MAX (file->stats.peak_queued_bytes, file->queued);
@@ -442,16 +456,22 @@ wb_file_end (WbFile *file)
     file->io_state = IO_BUSY;
     pthread_cond_signal (&file->io_cond);
   }
+  file->held_us = 0;
   wbf_unlock (file);
+  if (held_us >= HELD_SAID_US)
+    wbf_say (file, WB_LOG_DEBUG, "a push was held for %.1f ms: %s",
+        held_us / 1e3, file->held_for);
 }
 
 gboolean
-wb_file_seek (WbFile *file, guint64 position, guint64 *from)
+wb_file_seek (WbFile *file, guint64 position, guint64 *from, guint64 *furthest)
 {
   gboolean moved = TRUE;
 
   wbf_lock (file);
   *from = file->push_offset - file->base;
+  file->furthest = MAX (file->furthest, *from);
+  *furthest = file->furthest;
   if (position != *from) {
     if (!file->seekable || position > G_MAXINT64
         || position > G_MAXINT64 - file->base) {
@@ -537,12 +557,16 @@ wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes)
   wbf_unlock (file);
 }
 
-void
+gboolean
 wb_file_set_duration (WbFile *file, guint64 duration)
 {
+  gboolean changed;
+
   wbf_lock (file);
+  changed = file->prealloc.duration != duration;
   file->prealloc.duration = duration;
   wbf_unlock (file);
+  return changed;
 }
 
 void
@@ -581,6 +605,7 @@ wb_file_flush (WbFile *file)
   file->generation++;
   file->restart_pending = TRUE;
   file->push_offset = file->seekable ? file->base : file->push_offset;
+  file->furthest = 0;
   if (file->token_done < file->tokens) {
     file->token_done = file->tokens;
     file->sync_done_result = WB_RESULT_CANCELLED;

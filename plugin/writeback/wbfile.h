@@ -137,7 +137,8 @@ typedef enum
  * the file was abandoned (log only). `data` is released with the file. */
 typedef struct
 {
-  void (*log) (gpointer data, WbLogLevel level, const char *message);
+  void (*log) (gpointer data, WbLogLevel level, const char *source,
+      const char *function, int line, const char *message);
   /* wb_file_take_events() has news, and nobody is waiting inside the file. */
   void (*notify) (gpointer data);
   gpointer data;
@@ -266,8 +267,10 @@ void wb_file_end (WbFile *file);
 /* Moves the position to `position` bytes from the base. FALSE, and the error
  * is latched, if the target has no positions or the offset is beyond what a file
  * can have; what was handed over before is written all the same. Nothing is
- * waited for. `*from` is the old position. */
-gboolean wb_file_seek (WbFile *file, guint64 position, guint64 *from);
+ * waited for. `*from` is the old position, `*furthest` the
+ * furthest so far. */
+gboolean wb_file_seek (
+    WbFile *file, guint64 position, guint64 *from, guint64 *furthest);
 
 /* Asks for everything handed over so far to be written and synced; the result
  * is fetched with the token that is returned. `finish` is the end of the
@@ -287,8 +290,8 @@ void wb_file_note_result (WbFile *file, WbSyncResult result, gint64 elapsed_us);
  * knows it; 0: it does not. */
 void wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes);
 /* How long the stream is, and how much of it has come with what was handed over
- * so far (this one between begin and end): any one unit. */
-void wb_file_set_duration (WbFile *file, guint64 duration);
+ * so far (this one between begin and end): any one unit. TRUE: that is new. */
+gboolean wb_file_set_duration (WbFile *file, guint64 duration);
 void wb_file_set_elapsed (WbFile *file, guint64 elapsed);
 /* After WB_EVENT_PREALLOCATED or WB_EVENT_WILL_NOT_FIT. */
 void wb_file_get_reserve_report (WbFile *file, WbReserveReport *report);

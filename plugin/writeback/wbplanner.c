@@ -130,7 +130,8 @@ chunk_at (WbPlanner *planner, guint index)
 /* Books bytes that became ready. More chunks than there is room for records
  * (no window, a disk that takes nothing) count as one long one. */
 static void
-book_chunk (WbPlanner *planner, guint64 bytes, guint64 from, guint64 to)
+book_chunk (WbPlanner *planner, guint64 bytes, guint64 from, guint64 to,
+    WbCutReason reason)
 {
   WbChunk *chunk;
 
@@ -149,13 +150,14 @@ book_chunk (WbPlanner *planner, guint64 bytes, guint64 from, guint64 to)
   chunk->span.start = from;
   chunk->span.end = to;
   chunk->to_start = chunk->to_retire = bytes;
+  chunk->reason = reason;
   chunk->begun = FALSE;
 }
 
 /* Everything that waits below `to` is ready: new data and the patches that
  * came too late for the chunk they fell into. */
 static void
-cut_at (WbPlanner *planner, guint64 to)
+cut_at (WbPlanner *planner, guint64 to, WbCutReason reason)
 {
   guint64 before = planner->ready.bytes;
   guint64 from = G_MAXUINT64, last = 0;
@@ -170,7 +172,8 @@ cut_at (WbPlanner *planner, guint64 to)
       from = MIN (from, start);
     last = MAX (last, end);
   }
-  book_chunk (planner, planner->ready.bytes - before, MIN (from, last), last);
+  book_chunk (
+      planner, planner->ready.bytes - before, MIN (from, last), last, reason);
   planner->cut = MAX (planner->cut, to);
 }
 
@@ -195,6 +198,7 @@ static void
 cut_full_chunks (WbPlanner *planner)
 {
   for (;;) {
+    WbCutReason reason = WB_CUT_RESUME;
     guint64 cut = planner->cut, to;
 
     if (wb_range_set_covered (&planner->waiting, cut, planner->high_water)
@@ -206,12 +210,14 @@ cut_full_chunks (WbPlanner *planner)
     to = round_down (planner->last_resume, WB_BATCH);
     if (to <= cut
         || wb_range_set_covered (&planner->waiting, cut, to)
-            < planner->chunk_size / 2)
+            < planner->chunk_size / 2) {
+      reason = WB_CUT_SIZE;
       to = round_down (
           offset_after (planner, cut, planner->chunk_size), WB_BATCH);
+    }
     if (to <= cut)
       to = offset_after (planner, cut, planner->chunk_size);
-    cut_at (planner, to);
+    cut_at (planner, to, reason);
   }
 }
 
@@ -223,15 +229,17 @@ wb_planner_release (WbPlanner *planner, gboolean everything)
   if (!everything
       && (wb_planner_is_draining (planner)
           || wb_range_set_covered (&planner->waiting, 0, whole) > 0))
-    cut_at (planner, whole);
+    cut_at (planner, whole, WB_CUT_ROOM);
   else
-    cut_at (planner, planner->high_water);
+    cut_at (
+        planner, planner->high_water, everything ? WB_CUT_SYNC : WB_CUT_ROOM);
 }
 
 void
 wb_planner_release_below (WbPlanner *planner, guint64 offset)
 {
-  cut_at (planner, round_down (MIN (offset, planner->high_water), WB_BATCH));
+  cut_at (planner, round_down (MIN (offset, planner->high_water), WB_BATCH),
+      WB_CUT_SYNC);
 }
 
 gboolean
@@ -354,7 +362,7 @@ wb_planner_wrote (WbPlanner *planner, guint64 offset, guint64 length)
   planner->high_water = MAX (planner->high_water, offset + length);
 
   if (is_full (planner))
-    cut_at (planner, planner->high_water);
+    cut_at (planner, planner->high_water, WB_CUT_PATCHES);
   else
     cut_full_chunks (planner);
 }
@@ -514,6 +522,7 @@ next_start (WbPlanner *planner, WbStep *step)
     chunk->to_start -= length;
     step->first_of_chunk = !chunk->begun;
     step->chunk_span = chunk->span;
+    step->reason = chunk->reason;
     if (!chunk->begun)
       planner->chunks_started++;
     chunk->begun = TRUE;
@@ -752,7 +761,7 @@ wb_planner_restart (WbPlanner *planner, gboolean truncated)
   if (truncated) {
     forget_ranges (planner);
   } else {
-    cut_at (planner, planner->high_water);
+    cut_at (planner, planner->high_water, WB_CUT_SYNC);
   }
   planner->high_water = planner->write_position = base;
   planner->started = planner->cut = planner->last_resume = base;

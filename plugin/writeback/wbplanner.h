@@ -69,12 +69,23 @@ typedef enum
   WB_STEP_DROP    /* let the range leave the page cache */
 } WbStepKind;
 
+/* Why a chunk was cut. */
+typedef enum
+{
+  WB_CUT_RESUME,  /* the muxer is done with what lies below */
+  WB_CUT_SIZE,    /* a whole chunk, and no resume in it */
+  WB_CUT_ROOM,    /* the writer waits */
+  WB_CUT_PATCHES, /* too many scattered ranges */
+  WB_CUT_SYNC     /* all there is: the end, or a sync */
+} WbCutReason;
+
 typedef struct
 {
   WbStepKind kind;
   WbRange range;
-  guint64 chunk;           /* START, RETIRE: number of the chunk, from 1 */
-  WbRange chunk_span;      /* its first and last+1 byte */
+  guint64 chunk;      /* START, RETIRE: number of the chunk, from 1 */
+  WbRange chunk_span; /* its first and last+1 byte */
+  WbCutReason reason;
   gboolean first_of_chunk; /* START: nothing of it was started before */
   gboolean last_of_piece;  /* RETIRE: of what was started with one call */
   gboolean last_of_chunk;  /* RETIRE: nothing of it is left after this */
@@ -86,6 +97,7 @@ typedef struct
   WbRange span;
   guint64 to_start;  /* bytes */
   guint64 to_retire; /* bytes */
+  WbCutReason reason;
   gboolean begun;
 } WbChunk;
 

@@ -85,12 +85,17 @@ GST_START_TEST (test_seeks)
   fail_unless (wb_rig_seek (rig, 54321));
   fail_unless_equals_int (count_lines (debug_lines, "54321", NULL), 0);
   fail_unless (wb_rig_seek (rig, 1234));
-  fail_unless_equals_int (
-      count_lines (debug_lines, "54321", "1234", "-53087", NULL), 1);
+  fail_unless_equals_int (count_lines (debug_lines, "54321", "1234", "-53087",
+                              "a back-patch", NULL),
+      1);
   wb_rig_fill (rig, 0, 8, 1);
   fail_unless (wb_rig_seek (rig, 98765));
   fail_unless_equals_int (
-      count_lines (debug_lines, "1242", "98765", "97523", NULL), 1);
+      count_lines (debug_lines, "1242", "98765", "97523", "beyond", NULL), 1);
+  fail_unless (wb_rig_seek (rig, 0));
+  fail_unless (wb_rig_seek (rig, 98765));
+  fail_unless_equals_int (
+      count_lines (debug_lines, "from 0 to 98765", "a resume", NULL), 1);
   fail_unless (wb_rig_eos (rig));
   wb_rig_free (rig);
   g_free (path);

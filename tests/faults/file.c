@@ -131,7 +131,7 @@ static WbStatus
 push_all (Fixture *f, WbFile *file, WbStall *stall)
 {
   WbStatus status = WB_OK;
-  guint64 from;
+  guint64 from, furthest;
 
   for (guint64 at = 0; at < TOTAL && status == WB_OK; at += PIECE) {
     memset (f->expected + at, (int) (at / PIECE + 1), PIECE);
@@ -141,7 +141,7 @@ push_all (Fixture *f, WbFile *file, WbStall *stall)
 
       /* A large piece is held, not copied: it must not change until it is
        * written, so the patch comes from elsewhere in the pattern. */
-      g_assert_true (wb_file_seek (file, target, &from));
+      g_assert_true (wb_file_seek (file, target, &from, &furthest));
       do
         status = wb_file_begin (file, 8, stall);
       while (status == WB_STALLED);
@@ -149,7 +149,7 @@ push_all (Fixture *f, WbFile *file, WbStall *stall)
         wb_file_copy (file, "patched!", 8);
         wb_file_end (file);
       }
-      g_assert_true (wb_file_seek (file, at + PIECE, &from));
+      g_assert_true (wb_file_seek (file, at + PIECE, &from, &furthest));
     }
   }
   return status;
