@@ -168,6 +168,7 @@ struct _GstWbFileSink
   guint serial; /* counts starts: an answer may come for an earlier file */
 
   gint paused; /* atomic: between PLAYING and the next PLAYING */
+  GstAllocator *system_memory; /* constant */
 
   /* --- of the streaming thread --- */
   GstClockTime first_time, last_time; /* of the buffers */
@@ -1042,15 +1043,19 @@ wait_barrier (GstWbFileSink *self)
 
 /* --- buffers ------------------------------------------------------------------ */
 
+/* The name is compared only where the allocator is not the usual one. */
 static gboolean
-is_system_memory (GstBuffer *buffer)
+is_system_memory (GstWbFileSink *self, GstBuffer *buffer)
 {
   guint n = gst_buffer_n_memory (buffer);
 
-  for (guint i = 0; i < n; i++)
-    if (!gst_memory_is_type (
-            gst_buffer_peek_memory (buffer, i), GST_ALLOCATOR_SYSMEM))
+  for (guint i = 0; i < n; i++) {
+    GstMemory *memory = gst_buffer_peek_memory (buffer, i);
+
+    if (memory->allocator != self->system_memory
+        && !gst_memory_is_type (memory, GST_ALLOCATOR_SYSMEM))
       return FALSE;
+  }
   return TRUE;
 }
 
@@ -1252,11 +1257,11 @@ write_buffers (GstWbFileSink *self, GstBuffer **buffers, guint n, gsize size)
 static GstFlowReturn
 gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
 {
-  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  GstWbFileSink *self = (GstWbFileSink *) sink; /* once a buffer: unchecked */
   GstBuffer *copy = NULL;
   GstFlowReturn flow;
 
-  if (!is_system_memory (buffer)) {
+  if (!is_system_memory (self, buffer)) {
     copy = buffer = to_system_memory (self, buffer);
     if (copy == NULL)
       return GST_FLOW_ERROR;
@@ -1269,7 +1274,7 @@ gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
 static GstFlowReturn
 gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
 {
-  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  GstWbFileSink *self = (GstWbFileSink *) sink;
   guint n = gst_buffer_list_length (list);
   g_autoptr (GPtrArray) buffers =
       g_ptr_array_new_full (n, (GDestroyNotify) gst_buffer_unref);
@@ -1278,8 +1283,8 @@ gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
   for (guint i = 0; i < n; i++) {
     GstBuffer *buffer = gst_buffer_list_get (list, i);
 
-    buffer = is_system_memory (buffer) ? gst_buffer_ref (buffer)
-                                       : to_system_memory (self, buffer);
+    buffer = is_system_memory (self, buffer) ? gst_buffer_ref (buffer)
+                                             : to_system_memory (self, buffer);
     if (buffer == NULL)
       return GST_FLOW_ERROR;
     g_ptr_array_add (buffers, buffer);
@@ -1671,6 +1676,7 @@ gst_wb_file_sink_finalize (GObject *object)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (object);
 
+  gst_clear_object (&self->system_memory);
   g_free (self->location);
   g_free (self->uri);
   G_OBJECT_CLASS (gst_wb_file_sink_parent_class)->finalize (object);
@@ -1679,6 +1685,7 @@ gst_wb_file_sink_finalize (GObject *object)
 static void
 gst_wb_file_sink_init (GstWbFileSink *self)
 {
+  self->system_memory = gst_allocator_find (GST_ALLOCATOR_SYSMEM);
   self->buffer_mode = DEFAULT_BUFFER_MODE;
   self->buffer_size = DEFAULT_BUFFER_SIZE;
   self->append = DEFAULT_APPEND;

@@ -400,7 +400,7 @@ wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
   WbStatus status = WB_OK;
 
   wbf_lock (file);
-  if (wbf_sync_stalled (file)) {
+  if (file->sync_call.name != NULL && wbf_sync_stalled (file)) {
     file->events |= WB_EVENT_SYNC_STALLED;
     wbf_notify (file);
   }
