@@ -24,15 +24,15 @@
 
 #include "dvdstreams.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BLOCK_SIZE (1024 * 1024)
 #define PACK_HEADER 0xba
 #define PROGRAM_END 0xb9
 #define PRIVATE_STREAM_1 0xbd
 #define VIDEO_STREAM 0xe0
+#define FIRST_AUDIO 0xc0
+#define LAST_VIDEO 0xef
 
 /* As the event counts them. */
 #define FORMAT_AC3 0
@@ -47,12 +47,14 @@
 
 typedef struct
 {
-  gint fd;
+  const Joined *input;
+  guint64 position; /* in the input, of what is not in the block yet */
   guint8 *block;
   gsize begin;
   gsize end;
   gboolean seen[0x200]; /* stream ids, and 0x100 + substream */
   gboolean is_mpeg2_video;
+  gboolean is_scrambled;
 } Scan;
 
 /* Makes @size bytes available at the returned place, or returns NULL: the end. */
@@ -65,9 +67,11 @@ peek (Scan *self, gsize size)
     memmove (self->block, self->block + self->begin, self->end - self->begin);
     self->end -= self->begin;
     self->begin = 0;
-    got = read (self->fd, self->block + self->end, BLOCK_SIZE - self->end);
+    got = joined_read (self->input, self->position, self->block + self->end,
+        BLOCK_SIZE - self->end);
     if (got <= 0)
       return NULL;
+    self->position += got;
     self->end += got;
   }
   return self->block + self->begin;
@@ -98,6 +102,9 @@ note_packet (Scan *self, const guint8 *packet, gsize size)
   self->seen[id] = TRUE;
   if (size < 9 || (packet[6] & 0xc0) != 0x80)
     return;
+  self->is_scrambled |=
+      (id == PRIVATE_STREAM_1 || (id >= FIRST_AUDIO && id <= LAST_VIDEO))
+      && (packet[6] & 0x30) != 0;
   payload = 9 + packet[8];
   if (id == PRIVATE_STREAM_1 && payload < size)
     self->seen[0x100 + packet[payload]] = TRUE;
@@ -191,17 +198,17 @@ is_program_stream (Scan *self)
   return p && is_start_code (p) && p[3] == PACK_HEADER && (p[4] & 0xc0) == 0x40;
 }
 
-/* The event's structure for @path, or NULL if that is no DVD's program stream.
- * Reads all of it; @cancellable ends that early. The caller owns the result. */
+/* The event's structure for @input, or NULL if that is no DVD's program stream.
+ * Reads all of it; @cancellable ends that early. @is_scrambled is set if packets
+ * say that they are. The caller owns the result. */
 GstStructure *
-dvd_streams_scan (const gchar *path, GCancellable *cancellable)
+dvd_streams_scan (
+    const Joined *input, GCancellable *cancellable, gboolean *is_scrambled)
 {
   GstStructure *result = NULL;
-  Scan scan = { .fd = open (path, O_RDONLY | O_CLOEXEC) };
+  Scan scan = { .input = input };
   guint steps = 0;
 
-  if (scan.fd < 0)
-    return NULL;
   scan.block = g_malloc (BLOCK_SIZE);
   if (is_program_stream (&scan)) {
     while (step (&scan)) {
@@ -212,7 +219,7 @@ dvd_streams_scan (const gchar *path, GCancellable *cancellable)
     if (scan.is_mpeg2_video && scan.seen[PRIVATE_STREAM_1])
       result = make_structure (&scan);
   }
+  *is_scrambled = scan.is_scrambled;
   g_free (scan.block);
-  close (scan.fd);
   return result;
 }

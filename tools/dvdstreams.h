@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "joined.h"
+
 #include <gio/gio.h>
-#include <gst/gst.h>
 
 G_BEGIN_DECLS
 
-GstStructure *dvd_streams_scan (const gchar *path, GCancellable *cancellable);
+GstStructure *dvd_streams_scan (
+    const Joined *input, GCancellable *cancellable, gboolean *is_scrambled);
 
 G_END_DECLS

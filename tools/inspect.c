@@ -22,6 +22,7 @@
 
 #include "dvdstreams.h"
 #include "inspect.h"
+#include "muxers.h"
 
 #include <gst/base/gstbaseparse.h>
 
@@ -84,9 +85,16 @@ note_buffer (Watched *self, GstPad *pad, GstBuffer *buffer)
 
     gst_caps_replace (&track->caps, caps);
     track->duration = GST_BUFFER_DURATION (buffer);
+    track->has_dts = GST_BUFFER_DTS_IS_VALID (buffer);
   }
-  if (position != GST_CLOCK_STIME_NONE)
+  if (position != GST_CLOCK_STIME_NONE) {
     track->start = MIN (track->start, position);
+    if (track->n_shown < G_N_ELEMENTS (track->shown))
+      track->shown[track->n_shown++] = GST_BUFFER_PTS (buffer);
+  }
+  position = track_place (track, &self->segment, GST_BUFFER_DTS (buffer));
+  if (position != GST_CLOCK_STIME_NONE)
+    track->decode_start = MIN (track->decode_start, position);
 }
 
 /* See track_place. */
@@ -98,8 +106,12 @@ note_segment (Watched *self, GstEvent *event)
   gst_event_copy_segment (event, &self->segment);
   if (self->segment.format != GST_FORMAT_TIME || self->segment.base != 0)
     return;
-  if (GST_CLOCK_TIME_IS_VALID (track->origin) && track->start != G_MAXINT64)
+  if (GST_CLOCK_TIME_IS_VALID (track->origin) && track->start != G_MAXINT64) {
     track->start += GST_CLOCK_DIFF (self->segment.start, track->origin);
+    if (track->decode_start != G_MAXINT64)
+      track->decode_start +=
+          GST_CLOCK_DIFF (self->segment.start, track->origin);
+  }
   track->origin = self->segment.start;
 }
 
@@ -187,7 +199,7 @@ on_pad_added (GstElement *parsebin, GstPad *pad, gpointer user_data)
   Track *track = g_new0 (Track, 1);
 
   track->id = gst_pad_get_stream_id (pad);
-  track->start = G_MAXINT64;
+  track->start = track->decode_start = G_MAXINT64;
   track->origin = GST_CLOCK_TIME_NONE;
   track->duration = GST_CLOCK_TIME_NONE;
   watched->look = look;
@@ -361,22 +373,41 @@ compare_with_tables (Inspection *self)
     ts_streams_foreach (self->help.ts_streams, compare_stream, self);
 }
 
+/* Which tracks are kept has been decided, or has changed. */
+void
+inspection_count_kept (Inspection *self)
+{
+  guint i;
+
+  self->n_kept = 0;
+  self->start = G_MAXINT64;
+  for (i = 0; i < self->tracks->len; i++) {
+    const Track *track = g_ptr_array_index (self->tracks, i);
+
+    if (!track->templ)
+      continue;
+    self->n_kept++;
+    self->start = MIN (self->start, track->start);
+    if (self->has_dts)
+      self->start = MIN (self->start, track->decode_start);
+  }
+  if (self->start == G_MAXINT64)
+    self->start = 0;
+}
+
 static void
-conclude (Inspection *self, GstElement *muxer)
+conclude (Inspection *self, const Input *input, GstElement *muxer)
 {
   guint i;
 
   for (i = 0; i < self->tracks->len; i++) {
     Track *track = g_ptr_array_index (self->tracks, i);
 
+    track_take_language (track, input->languages);
+    track_measure_lag (track);
     track_decide (track, muxer);
-    if (!track->templ)
-      continue;
-    self->n_kept++;
-    self->start = MIN (self->start, track->start);
   }
-  if (self->start == G_MAXINT64)
-    self->start = 0;
+  inspection_count_kept (self);
   compare_with_tables (self);
 }
 
@@ -386,8 +417,36 @@ inspection_new (void)
   Inspection *self = g_new0 (Inspection, 1);
 
   self->tracks = g_ptr_array_new_with_free_func ((GDestroyNotify) track_free);
-  self->start = G_MAXINT64;
   return self;
+}
+
+/* FALSE: a disc's protection is still on it. It would make a film of noise. */
+static gboolean
+read_ahead (
+    Inspection *self, Joined *input, GCancellable *cancellable, GError **error)
+{
+  gboolean is_scrambled;
+
+  self->help.dvd_streams = dvd_streams_scan (input, cancellable, &is_scrambled);
+  self->help.ts_streams = ts_streams_read (input);
+  if (!is_scrambled)
+    return TRUE;
+  g_set_error_literal (error, GST_STREAM_ERROR, GST_STREAM_ERROR_DECRYPT,
+      "is scrambled (CSS), and has to be decrypted first");
+  return FALSE;
+}
+
+/* A disc's stream that could not be understood may be encrypted: the first bits of
+ * its packets say whether it was, and tools that decrypt it clear them. */
+static void
+explain (const Input *input, GError **error)
+{
+  guint8 start[5];
+
+  if (input->joined && *error
+      && joined_read (input->joined, 0, start, sizeof (start)) == sizeof (start)
+      && (start[0] & 0xc0) != 0 && start[4] == 0x47)
+    g_prefix_error (error, "seems to be encrypted (AACS): ");
 }
 
 /* Looks at @input and decides which of its tracks @muxer can hold. Blocks;
@@ -395,38 +454,42 @@ inspection_new (void)
  * signal. NULL and @error if nothing could be made of it; a result without a
  * kept track is a result. */
 Inspection *
-inspect_input (const gchar *input, GstElement *muxer, GCancellable *cancellable,
+inspect_input (const Input *input, GstElement *muxer, GCancellable *cancellable,
     GError **error)
 {
   g_autoptr (Inspection) result = inspection_new ();
   g_autoptr (GstElement) pipeline = NULL;
   g_autoptr (GstCaps) caps = muxer_get_caps (muxer);
-  GstElement *parsebin;
+  g_autoptr (Source) source = NULL;
   Look look = { .result = result, .muxer_caps = caps };
   gboolean settled;
 
-  pipeline = gst_object_ref_sink (gst_pipeline_new ("inspection"));
-  result->help.dvd_streams = dvd_streams_scan (input, cancellable);
-  result->help.ts_streams = ts_streams_read (input);
-  parsebin = source_add (pipeline, input, &result->help, error);
-  if (!parsebin)
+  if (input->joined && !read_ahead (result, input->joined, cancellable, error))
+    return NULL;
+  source = source_new (input, &result->help, caps, error);
+  if (!source)
     return NULL;
   g_mutex_init (&look.lock);
+  pipeline = gst_object_ref_sink (gst_pipeline_new ("inspection"));
+  gst_bin_add (GST_BIN (pipeline), source->bin);
   look.pipeline = pipeline;
-  g_signal_connect (parsebin, "pad-added", G_CALLBACK (on_pad_added), &look);
+  g_signal_connect (
+      source->parsebin, "pad-added", G_CALLBACK (on_pad_added), &look);
   g_signal_connect (
       pipeline, "deep-element-added", G_CALLBACK (on_element_added), &look);
-  source_answer_queries (parsebin, caps);
 
   gst_element_set_state (pipeline, GST_STATE_PLAYING);
   settled = wait_settled (&look, cancellable, error);
-  result->duration = ask_duration (parsebin);
+  result->duration = ask_duration (source->parsebin);
   gst_element_set_state (pipeline, GST_STATE_NULL);
   g_mutex_clear (&look.lock);
-  if (!settled)
+  if (!settled) {
+    explain (input, error);
     return NULL;
+  }
 
-  conclude (result, muxer);
+  result->has_dts = !muxer_is_matroska (muxer);
+  conclude (result, input, muxer);
   return g_steal_pointer (&result);
 }
 

@@ -13,14 +13,16 @@ typedef struct
 {
   GPtrArray *tracks;      /* of Track, in the input's order */
   GstClockTimeDiff start; /* running time of the earliest kept buffer */
+  gboolean has_dts;       /* the output: it begins with the first DTS */
   guint n_kept;
   guint n_listed;        /* tracks that a transport stream's tables list */
   GstClockTime duration; /* as the input declares it, or NONE */
   SourceHelp help;
 } Inspection;
 
-Inspection *inspect_input (const gchar *input, GstElement *muxer,
+Inspection *inspect_input (const Input *input, GstElement *muxer,
     GCancellable *cancellable, GError **error);
+void inspection_count_kept (Inspection *self);
 Track *inspection_find (Inspection *self, const gchar *id);
 void inspection_free (Inspection *self);
 

@@ -12,6 +12,10 @@
  * we find is somebody's: another run's if it is locked, and otherwise a dead
  * run's or another program's download. Only --force takes over the latter.
  *
+ * Written in place, OUTPUT itself is made with O_EXCL and locked, and removed if
+ * the run fails. That is for those who read it while it grows, and the only way
+ * to write to a device or a pipe.
+ *
  * The lock is flock(2): it goes with the open file, so a killed run holds
  * none. Where a file system has no locks, O_EXCL is what remains.
  */
@@ -34,9 +38,9 @@
 struct _OutFile
 {
   gchar *path;
-  gchar *part;
+  gchar *written; /* path, or OUTPUT.part */
   gint fd;
-  gboolean replace;
+  OutFileOptions options;
   gboolean made;
 };
 
@@ -79,10 +83,28 @@ resolve (const gchar *output)
 }
 
 static gboolean
-check_output (
-    const gchar *path, const gchar *input, gboolean force, GError **error)
+is_input (const struct stat *file, GPtrArray *inputs)
 {
-  struct stat in, out;
+  struct stat st;
+  guint i, j;
+
+  for (i = 0; i < inputs->len; i++) {
+    const Input *input = g_ptr_array_index (inputs, i);
+
+    for (j = 0; input->files && j < input->files->len; j++) {
+      if (stat (g_ptr_array_index (input->files, j), &st) == 0
+          && same_file (&st, file))
+        return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+static gboolean
+check_output (const gchar *path, GPtrArray *inputs, OutFileOptions options,
+    GError **error)
+{
+  struct stat out;
 
   if (lstat (path, &out) < 0) {
     if (errno == ENOENT)
@@ -94,16 +116,17 @@ check_output (
     set_errno_error (error, path, EISDIR);
     return FALSE;
   }
-  if (stat (input, &in) == 0 && same_file (&in, &out)) {
+  if (is_input (&out, inputs)) {
     set_error (error, path, "is the input itself");
     return FALSE;
   }
   /* A rename would put a file in the place of the device or pipe. */
-  if (!S_ISREG (out.st_mode) && !S_ISLNK (out.st_mode)) {
-    set_error (error, path, "exists and is not a regular file");
+  if (!options.in_place && !S_ISREG (out.st_mode) && !S_ISLNK (out.st_mode)) {
+    set_error (error, path,
+        "exists and is not a regular file (--no-part writes to it)");
     return FALSE;
   }
-  if (!force) {
+  if (!options.force) {
     set_error (error, path, "exists already (--force replaces it)");
     return FALSE;
   }
@@ -128,26 +151,30 @@ still_named (gint fd, const gchar *path)
   return fstat (fd, &a) == 0 && lstat (path, &b) == 0 && same_file (&a, &b);
 }
 
+/* What is at self->written was there before us. */
 static gboolean
-take_over_part (OutFile *self, const gchar *input, GError **error)
+take_over (OutFile *self, GPtrArray *inputs, GError **error)
 {
-  struct stat in, part;
+  gint no_link = self->options.in_place ? 0 : O_NOFOLLOW;
+  struct stat st;
 
-  self->fd = open (self->part, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (self->fd < 0) {
-    set_errno_error (error, self->part, errno);
+  self->fd = open (self->written, O_RDONLY | no_link | O_NONBLOCK | O_CLOEXEC);
+  if (self->fd < 0 || fstat (self->fd, &st) < 0) {
+    set_errno_error (error, self->written, errno);
     return FALSE;
   }
-  if (fstat (self->fd, &part) < 0 || !S_ISREG (part.st_mode)) {
-    set_error (error, self->part, "exists and is not a regular file");
+  if (!S_ISREG (st.st_mode) && self->options.in_place)
+    return TRUE;
+  if (!S_ISREG (st.st_mode)) {
+    set_error (error, self->written, "exists and is not a regular file");
     return FALSE;
   }
-  if (stat (input, &in) == 0 && same_file (&in, &part)) {
-    set_error (error, self->part, "is the input itself");
+  if (is_input (&st, inputs)) {
+    set_error (error, self->written, "is the input itself");
     return FALSE;
   }
-  if (!take_lock (self->fd) || !still_named (self->fd, self->part)) {
-    set_error (error, self->part, "another wbremux is writing it");
+  if (!take_lock (self->fd) || !still_named (self->fd, self->written)) {
+    set_error (error, self->written, "another wbremux is writing it");
     return FALSE;
   }
   self->made = TRUE;
@@ -155,54 +182,56 @@ take_over_part (OutFile *self, const gchar *input, GError **error)
 }
 
 static gboolean
-claim_part (OutFile *self, const gchar *input, gboolean force, GError **error)
+claim (OutFile *self, GPtrArray *inputs, GError **error)
 {
-  self->fd = open (self->part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  self->fd =
+      open (self->written, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (self->fd >= 0) {
     self->made = TRUE;
     /* Nobody but a run that was forced to can be here between the two. */
     if (take_lock (self->fd))
       return TRUE;
     self->made = FALSE;
-    set_error (error, self->part, "another wbremux is writing it");
+    set_error (error, self->written, "another wbremux is writing it");
     return FALSE;
   }
   if (errno != EEXIST) {
     set_errno_error (error, self->path, errno);
     return FALSE;
   }
-  if (force)
-    return take_over_part (self, input, error);
-  set_error (error, self->part,
+  if (self->options.force)
+    return take_over (self, inputs, error);
+  set_error (error, self->written,
       "exists already: another run is writing it, or one was cut short "
       "(--force takes it over)");
   return FALSE;
 }
 
-/* Claims @output for this run. Leaves an empty, locked OUTPUT.part behind, or
+/* Claims @output for this run. Leaves an empty, locked file to write to behind, or
  * nothing and @error, which names the file. */
 OutFile *
-out_file_claim (
-    const gchar *output, const gchar *input, gboolean force, GError **error)
+out_file_claim (const gchar *output, GPtrArray *inputs, OutFileOptions options,
+    GError **error)
 {
   g_autoptr (OutFile) self = g_new0 (OutFile, 1);
 
   self->fd = -1;
-  self->replace = force;
+  self->options = options;
   self->path = resolve (output);
-  self->part = g_strconcat (self->path, ".part", NULL);
+  self->written = options.in_place ? g_strdup (self->path)
+                                   : g_strconcat (self->path, ".part", NULL);
 
-  if (!check_output (self->path, input, force, error))
-    return NULL;
-  if (!claim_part (self, input, force, error))
+  if (!check_output (self->path, inputs, options, error)
+      || !claim (self, inputs, error))
     return NULL;
   return g_steal_pointer (&self);
 }
 
+/* Where to write to. */
 const gchar *
-out_file_get_part (const OutFile *self)
+out_file_get_path (const OutFile *self)
 {
-  return self->part;
+  return self->written;
 }
 
 /* Not every file system knows RENAME_NOREPLACE; there a file that appeared
@@ -230,15 +259,18 @@ rename_without_replacing (const gchar *from, const gchar *to)
 gboolean
 out_file_keep (OutFile *self, GError **error)
 {
-  gint result = self->replace
-      ? rename (self->part, self->path)
-      : rename_without_replacing (self->part, self->path);
+  gint result;
 
   self->made = FALSE;
+  if (self->options.in_place)
+    return TRUE;
+  result = self->options.force
+      ? rename (self->written, self->path)
+      : rename_without_replacing (self->written, self->path);
   if (result == 0)
     return TRUE;
   set_errno_error (error, self->path, errno);
-  g_prefix_error (error, "cannot rename %s to ", self->part);
+  g_prefix_error (error, "cannot rename %s to ", self->written);
   return FALSE;
 }
 
@@ -261,15 +293,15 @@ out_file_sync_name (OutFile *self, GError **error)
   return FALSE;
 }
 
-/* Removes the .part of a run that did not end well. */
+/* Removes what a run that did not end well has written. */
 void
 out_file_free (OutFile *self)
 {
   if (self->made)
-    unlink (self->part);
+    unlink (self->written);
   if (self->fd >= 0)
     close (self->fd);
   g_free (self->path);
-  g_free (self->part);
+  g_free (self->written);
   g_free (self);
 }

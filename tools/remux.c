@@ -1,610 +1,261 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The run: parsebin -> one flow for each kept track -> matroskamux -> wbfilesink.
+ * The run: source -> one flow for each kept track -> muxer -> wbfilesink.
  *
- * Problem: between a demuxer, which gives what the file has, and a muxer, which
- * wants data of every track at all times, three things go wrong.
- *  - A track is silent for long. The muxer waits for it while the others' data
- *    piles up in memory.
- *  - Timestamps before a segment's start (leading pictures, the first audio
- *    frames) are clipped, and the file does not begin at zero.
- *  - The format of a track changes a little (channels of AC-3, another PPS).
- *    matroskamux ends the whole run with an error.
+ * The sources take turns. When the tracks of one have come to their end, it is
+ * taken out of the pipeline and the next one put in, behind it in time
+ * (chain.c). What the multiqueue holds lasts for longer than that takes.
  *
- * Strategy: a probe on each flow, before the multiqueue.
- *  - It announces the track with the format that the inspection saw, so that
- *    the muxer knows all tracks before the first data, and keeps later formats
- *    away from it: elementary streams say in their own headers what changed.
- *  - It moves all timestamps to one timeline, which begins at the earliest
- *    buffer of all tracks.
- *  - When the input has gone MAX_SILENCE past a track's last data, it sends
- *    that track a placeholder, so that the muxer goes on (see send_gap).
- * The multiqueue holds a number of buffers of each track, and more only while
- * another one is empty: with placeholders that is MAX_SILENCE of data at most.
+ * An error in front of the multiqueue is damage: what was read so far becomes a
+ * whole file, and the run says where it broke off. An error behind it is a
+ * failure: there is no file.
  *
- * Threads: probes run in the demuxer's streaming thread; Remux.lock guards what
- * they share. Messages and everything public: the main thread.
+ * Threads: messages and everything public run in the main thread, the flows'
+ * probes in the demuxers' streaming threads.
  */
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 
-#include "pictures.h"
+#include "chain.h"
+#include "flows.h"
 #include "remux.h"
 
-#include <gst/base/base.h>
-#include <string.h>
-
-/* Transport and program streams keep tracks within about a second of each
- * other; a silence longer than this is none of interleaving. */
-#define MAX_SILENCE (5 * GST_SECOND)
-
-/* Subtitles are mostly silent, and the muxer waits for them too. Much less than
- * QUEUED_FRAMES take at their shortest (2.5 ms). */
-#define MAX_SPARSE_SILENCE (100 * GST_MSECOND)
-
-/* Frames of a track held while the disk or another track is behind: a few
- * seconds of video, and what a decoder's buffer model lets audio lag. */
-#define QUEUED_FRAMES 100
-
-typedef struct
-{
-  Remux *remux;
-  Track *track;
-  GstPad *queue_pad;
-  GstSegment segment;
-  GstClockTime reached; /* how far the muxer has heard of it, our timeline */
-  gboolean linked;
-  gboolean announced;
-  gboolean ended;
-  gboolean changed;
-  GstCaps *new_caps;
-  PictureClock *pictures; /* or NULL */
-} Flow;
+#include <gst/base/gstbaseparse.h>
 
 struct _Remux
 {
+  GPtrArray *inputs;
+  GPtrArray *inspections;
+  GPtrArray *matches; /* of GPtrArray: the tracks of each input but the first */
+  guint present;      /* input */
+  guint64 read_before;
+
   GstElement *pipeline;
-  GstElement *source;
   GstElement *queue;
   GstElement *muxer;
   GstElement *sink;
-  Inspection *inspection;
-  GPtrArray *flows;
-  GMutex lock;
-  gint data_seen;
-
-  /* Muxers on GstAggregator (matroskamux since 1.26) understand GAP events on
-   * all pads; those on GstCollectPads wait for audio and video come what may. */
-  gboolean understands_gaps;
+  GstCaps *caps; /* of the muxer */
+  Source *source;
+  Flows *flows;
 
   GMainLoop *loop;
+  RemuxTell tell;
+  gpointer user_data;
+  gboolean is_last; /* no input follows the present one */
+  gboolean is_finishing;
   GError *failure;
   gchar *damage;
   guint n_gaps;
-  gint n_untimed; /* buffers that the muxer had no timestamp for */
   GstStructure *stats;
 };
 
-/* --- one flow ------------------------------------------------------------ */
-
-static void
-flow_free (Flow *self)
+static const Input *
+get_input (Remux *self)
 {
-  gst_clear_object (&self->queue_pad);
-  gst_clear_caps (&self->new_caps);
-  g_clear_pointer (&self->pictures, picture_clock_free);
-  g_free (self);
+  return g_ptr_array_index (self->inputs, self->present);
 }
 
-/* Matroska takes a track without a language for English. */
-static GstTagList *
-get_tags (const Track *track)
+static Inspection *
+get_inspection (Remux *self)
 {
-  GstTagList *tags =
-      track->tags ? gst_tag_list_copy (track->tags) : gst_tag_list_new_empty ();
-
-  gst_tag_list_set_scope (tags, GST_TAG_SCOPE_STREAM);
-  gst_tag_list_add (
-      tags, GST_TAG_MERGE_KEEP, GST_TAG_LANGUAGE_CODE, "und", NULL);
-  return tags;
+  return g_ptr_array_index (self->inspections, self->present);
 }
 
-static void
-announce (Flow *self, GstCaps *caps)
-{
-  GstEvent *event = gst_event_new_stream_start (self->track->id);
-  GstSegment segment;
+/* --- the inputs, one after the other ------------------------------------------- */
 
-  /* The multiqueue lets the others grow while one is empty, unless that one is
-   * sparse. Subtitles are empty nearly always. */
-  if (self->track->sparse)
-    gst_event_set_stream_flags (event, GST_STREAM_FLAG_SPARSE);
-  gst_segment_init (&segment, GST_FORMAT_TIME);
-
-  gst_pad_send_event (self->queue_pad, event);
-  gst_pad_send_event (self->queue_pad, gst_event_new_caps (caps));
-  gst_pad_send_event (self->queue_pad, gst_event_new_segment (&segment));
-  gst_pad_send_event (
-      self->queue_pad, gst_event_new_tag (get_tags (self->track)));
-  self->announced = TRUE;
-}
-
-/* To the timeline of the output. Before its beginning means at it: that is a
- * frame the inspection did not reach, and better early than lost. */
-static GstClockTime
-translate (Flow *self, GstClockTime ts)
-{
-  GstClockTimeDiff position = track_place (self->track, &self->segment, ts);
-
-  if (position == GST_CLOCK_STIME_NONE)
-    return GST_CLOCK_TIME_NONE;
-  return MAX (position - self->remux->inspection->start, 0);
-}
-
-/* Tells the muxer that @self has nothing before @position.
- *
- * GstCollectPads believes a GAP event for subtitles, but has no way to say so for
- * audio and video, which are waited for: it needs a buffer. An empty one with a
- * DTS but no PTS does it: it is queued and ordered by its DTS, and matroskamux
- * drops a buffer that it has no timestamp for. */
-static void
-send_gap (Flow *self, GstClockTime position)
-{
-  GstBuffer *placeholder;
-
-  if (self->remux->understands_gaps || self->track->sparse) {
-    gst_pad_send_event (
-        self->queue_pad, gst_event_new_gap (position, GST_CLOCK_TIME_NONE));
-    return;
-  }
-  placeholder = gst_buffer_new ();
-  GST_BUFFER_DTS (placeholder) = position;
-  GST_BUFFER_DURATION (placeholder) = self->track->duration;
-  GST_BUFFER_FLAG_SET (placeholder, GST_BUFFER_FLAG_GAP);
-  gst_pad_chain (self->queue_pad, placeholder);
-}
-
-static GstClockTime
-get_max_silence (const Flow *self)
-{
-  return self->track->sparse ? MAX_SPARSE_SILENCE : MAX_SILENCE;
-}
-
-static gboolean
-is_silent (Flow *self, GstClockTime now)
-{
-  return self->announced && !self->ended
-      && self->reached + get_max_silence (self) < now;
-}
-
-/* @self has reached @now: who has been silent for too long? Nothing may be sent
- * under the lock, because the multiqueue may block. */
-static void
-advance (Flow *self, GstClockTime now)
-{
-  Remux *remux = self->remux;
-  guint i;
-
-  for (i = 0; i < remux->flows->len; i++) {
-    Flow *other = g_ptr_array_index (remux->flows, i);
-    GstClockTime heard = now - MIN (now, get_max_silence (other) / 2);
-    gboolean silent;
-
-    g_mutex_lock (&remux->lock);
-    if (other == self)
-      other->reached = MAX (other->reached, now);
-    silent = is_silent (other, now);
-    if (silent)
-      other->reached = heard;
-    g_mutex_unlock (&remux->lock);
-    if (silent)
-      send_gap (other, heard);
-  }
-}
-
-/* What a viewer would notice. */
-static gboolean
-differs (GstCaps *a, GstCaps *b)
-{
-  static const gchar *const fields[] = { "channels", "rate", "width",
-    "height" };
-  const GstStructure *x = gst_caps_get_structure (a, 0);
-  const GstStructure *y = gst_caps_get_structure (b, 0);
-  guint i;
-
-  if (!gst_structure_has_name (y, gst_structure_get_name (x)))
-    return TRUE;
-  for (i = 0; i < G_N_ELEMENTS (fields); i++) {
-    gint p = 0, q = 0;
-
-    gst_structure_get_int (x, fields[i], &p);
-    gst_structure_get_int (y, fields[i], &q);
-    if (p != q)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* The muxer keeps the format that was announced. Only what data has come in
- * counts: a parser makes one up when it has to pass an event before any data. */
-static void
-check_caps (Flow *self)
-{
-  g_autoptr (GstCaps) caps = g_steal_pointer (&self->new_caps);
-  g_autofree gchar *track = NULL;
-
-  if (!caps || self->changed || self->track->converter
-      || !differs (self->track->caps, caps))
-    return;
-  self->changed = TRUE;
-  track = track_describe (self->track);
-  g_printerr ("wbremux: note: a track changes its format at %" GST_TIME_FORMAT
-              " and stays one track: %s\n",
-      GST_TIME_ARGS (self->reached), track);
-}
-
-static void
-take_caps (Flow *self, GstCaps *caps)
-{
-  if (self->announced)
-    gst_caps_replace (&self->new_caps, caps);
-  else
-    announce (self, caps);
-}
-
-static GstFlowReturn
-push (Flow *self, GstBuffer *buffer)
-{
-  GstClockTime position = GST_BUFFER_DTS_OR_PTS (buffer);
-
-  /* Before anything else: a header, which the muxer has from the caps. */
-  if (!GST_BUFFER_PTS_IS_VALID (buffer) && self->reached > 0)
-    g_atomic_int_inc (&self->remux->n_untimed);
-  if (GST_CLOCK_TIME_IS_VALID (position))
-    advance (self, position);
-  return gst_pad_chain (self->queue_pad, buffer);
-}
-
-static GstFlowReturn
-push_all (Flow *self, GQueue *ready)
-{
-  GstFlowReturn result = GST_FLOW_OK;
-  GstBuffer *buffer;
-
-  while ((buffer = g_queue_pop_head (ready))) {
-    if (result == GST_FLOW_OK)
-      result = push (self, buffer);
-    else
-      gst_buffer_unref (buffer);
-  }
-  return result;
-}
-
-static gchar *
-replace_all (const gchar *text, const gchar *old, const gchar *new_text)
-{
-  g_auto (GStrv) parts = g_strsplit (text, old, -1);
-
-  return g_strjoinv (new_text, parts);
-}
-
-/* A demuxer that finds no tags in a text escapes its special characters; one
- * with tags it leaves as it is. */
-static gchar *
-unescape (gchar *text)
-{
-  static const gchar *const entities[][2] = { { "&lt;", "<" }, { "&gt;", ">" },
-    { "&quot;", "\"" }, { "&apos;", "'" }, { "&#39;", "'" }, { "&amp;", "&" } };
-  guint i;
-
-  if (strchr (text, '<'))
-    return text;
-  for (i = 0; i < G_N_ELEMENTS (entities); i++) {
-    gchar *replaced = replace_all (text, entities[i][0], entities[i][1]);
-
-    g_free (text);
-    text = replaced;
-  }
-  return text;
-}
-
-static GstBuffer *
-text_from_markup (GstBuffer *buffer)
-{
-  gsize size = gst_buffer_get_size (buffer);
-  gchar *text = g_malloc0 (size + 1);
-  GstBuffer *result;
-
-  gst_buffer_extract (buffer, 0, text, size);
-  text = unescape (text);
-  result = gst_buffer_new_wrapped (text, strlen (text));
-  gst_buffer_copy_into (result, buffer, GST_BUFFER_COPY_METADATA, 0, -1);
-  gst_buffer_unref (buffer);
-  return result;
-}
-
-static GstFlowReturn
-take_buffer (Flow *self, GstBuffer *buffer)
-{
-  GQueue ready = G_QUEUE_INIT;
-
-  check_caps (self);
-  if (self->track->is_markup)
-    buffer = text_from_markup (buffer);
-  buffer = gst_buffer_make_writable (buffer);
-  GST_BUFFER_PTS (buffer) = translate (self, GST_BUFFER_PTS (buffer));
-  GST_BUFFER_DTS (buffer) = translate (self, GST_BUFFER_DTS (buffer));
-  if (self->pictures)
-    picture_clock_add (self->pictures, buffer, &ready);
-  else
-    g_queue_push_tail (&ready, buffer);
-  return push_all (self, &ready);
-}
-
-static GstFlowReturn
-take_list (Flow *self, GstBufferList *list)
-{
-  GstFlowReturn result = GST_FLOW_OK;
-  guint i;
-
-  for (i = 0; i < gst_buffer_list_length (list) && result == GST_FLOW_OK; i++)
-    result = take_buffer (self, gst_buffer_ref (gst_buffer_list_get (list, i)));
-  gst_buffer_list_unref (list);
-  return result;
-}
-
-static void
-drain (Flow *self)
-{
-  GQueue ready = G_QUEUE_INIT;
-
-  if (self->pictures)
-    picture_clock_drain (self->pictures, &ready);
-  push_all (self, &ready);
-}
-
-/* A track whose pad has not come by the end must not be waited for. */
-static void
-end_missing (Remux *self)
-{
-  guint i;
-
-  for (i = 0; i < self->flows->len; i++) {
-    Flow *flow = g_ptr_array_index (self->flows, i);
-
-    if (flow->linked && !flow->ended)
-      return;
-  }
-  for (i = 0; i < self->flows->len; i++) {
-    Flow *flow = g_ptr_array_index (self->flows, i);
-
-    if (!flow->linked)
-      gst_pad_send_event (flow->queue_pad, gst_event_new_eos ());
-  }
-}
-
-static GstPadProbeReturn
-take_event (Flow *self, GstEvent *event)
-{
-  GstCaps *caps;
-
-  switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_STREAM_START:
-    case GST_EVENT_GAP:
-      return GST_PAD_PROBE_DROP;
-    case GST_EVENT_SEGMENT:
-      gst_event_copy_segment (event, &self->segment);
-      return GST_PAD_PROBE_DROP;
-    case GST_EVENT_CAPS:
-      gst_event_parse_caps (event, &caps);
-      take_caps (self, caps);
-      return GST_PAD_PROBE_DROP;
-    case GST_EVENT_EOS:
-      drain (self);
-      g_mutex_lock (&self->remux->lock);
-      self->ended = TRUE;
-      g_mutex_unlock (&self->remux->lock);
-      end_missing (self->remux);
-      return GST_PAD_PROBE_OK;
-    default:
-      return GST_PAD_PROBE_OK;
-  }
-}
-
-/* From the first data on the muxer knows all tracks, those too whose pads are
- * not there yet. (What a converter gives is not known before it does.) */
-static void
-announce_all (Remux *self)
-{
-  guint i;
-
-  if (!g_atomic_int_compare_and_exchange (&self->data_seen, FALSE, TRUE))
-    return;
-  for (i = 0; i < self->flows->len; i++) {
-    Flow *flow = g_ptr_array_index (self->flows, i);
-
-    if (!flow->announced && !flow->track->converter)
-      announce (flow, flow->track->caps);
-  }
-}
-
-/* Takes the place of pushing to the queue: what goes there is not what came. */
-static GstPadProbeReturn
-on_data (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
-{
-  Flow *self = user_data;
-
-  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM)
-    return take_event (self, GST_PAD_PROBE_INFO_EVENT (info));
-
-  announce_all (self->remux);
-  if (GST_PAD_PROBE_INFO_TYPE (info) & GST_PAD_PROBE_TYPE_BUFFER)
-    GST_PAD_PROBE_INFO_FLOW_RETURN (info) =
-        take_buffer (self, GST_PAD_PROBE_INFO_BUFFER (info));
-  else
-    GST_PAD_PROBE_INFO_FLOW_RETURN (info) =
-        take_list (self, GST_PAD_PROBE_INFO_BUFFER_LIST (info));
-  return GST_PAD_PROBE_HANDLED;
-}
-
-/* --- linking ------------------------------------------------------------- */
-
-static gboolean
-take_sticky (GstPad *pad, GstEvent **event, gpointer user_data)
-{
-  if (GST_EVENT_TYPE (*event) == GST_EVENT_SEGMENT)
-    take_event (user_data, *event);
-  return TRUE;
-}
-
-static GstPad *
-insert_converter (Flow *self, GstPad *pad)
-{
-  GstElement *converter =
-      gst_element_factory_make (self->track->converter, NULL);
-  GstPad *sink, *source;
-
-  gst_bin_add (GST_BIN (self->remux->pipeline), converter);
-  sink = gst_element_get_static_pad (converter, "sink");
-  source = gst_element_get_static_pad (converter, "src");
-  gst_pad_link (pad, sink);
-  gst_element_sync_state_with_parent (converter);
-  gst_object_unref (sink);
-  return source;
-}
-
-static void
-flow_link (Flow *self, GstPad *pad)
-{
-  g_autoptr (GstPad) source = self->track->converter
-      ? insert_converter (self, pad)
-      : gst_object_ref (pad);
-
-  self->linked = TRUE;
-  if (!self->announced && !self->track->converter)
-    announce (self, self->track->caps);
-  gst_pad_sticky_events_foreach (source, take_sticky, self);
-  gst_pad_add_probe (source,
-      GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST
-          | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-      on_data, self, NULL);
-  /* The muxer has what we announced, which may not be the source's caps. */
-  gst_pad_link_full (source, self->queue_pad, GST_PAD_LINK_CHECK_NOTHING);
-}
-
-/* A pad that no flow wants stays unlinked: demuxers pass over it. */
 static void
 on_pad_added (GstElement *parsebin, GstPad *pad, gpointer user_data)
 {
   Remux *self = user_data;
-  g_autofree gchar *id = gst_pad_get_stream_id (pad);
-  guint i;
+  g_autofree gchar *id = NULL;
 
-  for (i = 0; i < self->flows->len; i++) {
-    Flow *flow = g_ptr_array_index (self->flows, i);
+  if (flows_take_pad (self->flows, pad))
+    return;
+  id = gst_pad_get_stream_id (pad);
+  if (!inspection_find (get_inspection (self), id))
+    gst_element_post_message (self->pipeline,
+        gst_message_new_application (GST_OBJECT (self->pipeline),
+            gst_structure_new (FLOWS_NOTE, "text", G_TYPE_STRING,
+                "a track that appears later on is left out", NULL)));
+}
 
-    if (g_strcmp0 (flow->track->id, id) == 0 && !flow->linked) {
-      flow_link (flow, pad);
-      return;
-    }
-  }
-  if (!inspection_find (self->inspection, id))
-    g_printerr ("wbremux: note: a track that appears later on is left out\n");
+/* Inputs after the first may have other parameters than the muxer was told: then
+ * H.264 and H.265 must have them in the stream. */
+static void
+on_element_added (GstElement *parsebin, GstElement *element, gpointer user_data)
+{
+  if (g_object_class_find_property (
+          G_OBJECT_GET_CLASS (element), "config-interval"))
+    g_object_set (element, "config-interval", -1, NULL);
 }
 
 static gboolean
-add_flow (Remux *self, Track *track, GError **error)
+add_source (Remux *self, GError **error)
 {
-  g_autoptr (GstPad) muxer_pad = NULL;
-  g_autoptr (GstPad) source = NULL;
-  g_autofree gchar *name = NULL;
-  Flow *flow = g_new0 (Flow, 1);
+  GPtrArray *tracks = self->present == 0
+      ? NULL
+      : g_ptr_array_index (self->matches, self->present - 1);
+  Inspection *inspection = get_inspection (self);
 
-  flow->remux = self;
-  flow->track = track;
-  flow->pictures = picture_clock_new (track->caps);
-  flow->queue_pad = gst_element_request_pad_simple (self->queue, "sink_%u");
-  gst_segment_init (&flow->segment, GST_FORMAT_UNDEFINED);
-  g_ptr_array_add (self->flows, flow);
-
-  name = g_strdup_printf (
-      "src_%s", GST_PAD_NAME (flow->queue_pad) + strlen ("sink_"));
-  source = gst_element_get_static_pad (self->queue, name);
-  muxer_pad = gst_element_request_pad (self->muxer, track->templ, NULL, NULL);
-  if (muxer_pad && gst_pad_link (source, muxer_pad) == GST_PAD_LINK_OK)
-    return TRUE;
-  g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_PAD,
-      "the muxer has no room for another track");
-  return FALSE;
+  self->source =
+      source_new (get_input (self), &inspection->help, self->caps, error);
+  if (!self->source)
+    return FALSE;
+  self->is_last = self->present + 1 == self->inputs->len;
+  flows_begin_input (self->flows, inspection, tracks);
+  g_signal_connect (
+      self->source->parsebin, "pad-added", G_CALLBACK (on_pad_added), self);
+  if (self->present > 0)
+    g_signal_connect (self->source->parsebin, "element-added",
+        G_CALLBACK (on_element_added), NULL);
+  gst_bin_add (GST_BIN (self->pipeline), self->source->bin);
+  return TRUE;
 }
 
 static void
-set_up_muxer (Remux *self)
+remove_source (Remux *self)
 {
-  /* The timeline already begins at zero; offset-to-zero would also turn the
-   * placeholders' missing timestamps into real ones. */
-  g_object_set (self->muxer, "writing-app", "wbremux " PACKAGE_VERSION,
-      "streamable", FALSE, "offset-to-zero", FALSE, NULL);
-  self->understands_gaps = GST_IS_AGGREGATOR (self->muxer);
+  /* The pipeline may be on its way to PLAYING, and would take it along. */
+  gst_element_set_locked_state (self->source->bin, TRUE);
+  gst_element_set_state (self->source->bin, GST_STATE_NULL);
+  flows_end_input (self->flows);
+  gst_bin_remove (GST_BIN (self->pipeline), self->source->bin);
+  self->read_before += self->source->read;
+  g_clear_pointer (&self->source, source_free);
 }
 
-/* The output is about as long as the input. */
 static void
-set_up_sink (Remux *self, const gchar *output, guint64 size_hint)
+fail (Remux *self, GError *error)
+{
+  if (self->failure)
+    g_error_free (error);
+  else
+    self->failure = error;
+  g_main_loop_quit (self->loop);
+}
+
+/* Nothing more comes. What has no frame is no file. */
+static void
+end_run (Remux *self)
+{
+  if (flows_have_data (self->flows))
+    flows_end (self->flows);
+  else
+    fail (self,
+        g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
+            self->is_finishing ? "interrupted before anything was written"
+                : self->damage ? self->damage
+                               : "no track has any data"));
+}
+
+static void
+take_input_end (Remux *self)
+{
+  GError *error = NULL;
+
+  if (self->is_last || self->damage) {
+    end_run (self);
+    return;
+  }
+  remove_source (self);
+  self->present++;
+  if (add_source (self, &error))
+    gst_element_sync_state_with_parent (self->source->bin);
+  else
+    fail (self, error);
+}
+
+/* --- setting up ----------------------------------------------------------------- */
+
+/* The output is about as long as the inputs. */
+static void
+set_up_sink (Remux *self, const gchar *output)
 {
   GObjectClass *klass = G_OBJECT_GET_CLASS (self->sink);
+  guint64 size = inputs_get_size (self->inputs);
 
   g_object_set (self->sink, "location", output, NULL);
-  if (size_hint > 0 && g_object_class_find_property (klass, "size-hint"))
-    g_object_set (self->sink, "size-hint", size_hint, NULL);
+  if (size > 0 && g_object_class_find_property (klass, "size-hint"))
+    g_object_set (self->sink, "size-hint", size, NULL);
 }
-/* A new run of @inspection's kept tracks into @output, which is overwritten.
- * @muxer is the one the inspection was made for. NULL and @error if an element
- * is missing. @inspection must outlive the run. */
-Remux *
-remux_new (const gchar *input, const gchar *output, Inspection *inspection,
-    GstElement *muxer, guint64 size_hint, GError **error)
-{
-  g_autoptr (Remux) self = g_new0 (Remux, 1);
-  g_autoptr (GstCaps) caps = muxer_get_caps (muxer);
-  GstElement *parsebin;
-  guint i;
 
-  g_mutex_init (&self->lock);
-  self->inspection = inspection;
-  self->flows = g_ptr_array_new_with_free_func ((GDestroyNotify) flow_free);
-  self->loop = g_main_loop_new (NULL, FALSE);
+static gboolean
+set_up_elements (Remux *self, GstElement *muxer, GError **error)
+{
   self->pipeline = gst_object_ref_sink (gst_pipeline_new ("remux"));
   self->muxer = muxer;
   gst_bin_add (GST_BIN (self->pipeline), muxer);
-
-  parsebin = source_add (self->pipeline, input, &inspection->help, error);
-  if (!parsebin)
-    return NULL;
-  self->source = gst_bin_get_by_name (GST_BIN (self->pipeline), "input");
   self->queue = make_element ("multiqueue", error);
-  self->sink = self->queue ? make_element ("wbfilesink", error) : NULL;
-  if (!self->sink) {
-    gst_clear_object (&self->queue);
-    return NULL;
-  }
+  if (!self->queue)
+    return FALSE;
+  gst_bin_add (GST_BIN (self->pipeline), self->queue);
+  self->sink = make_element ("wbfilesink", error);
+  if (!self->sink)
+    return FALSE;
+  gst_bin_add (GST_BIN (self->pipeline), self->sink);
   g_object_set (self->queue, "max-size-buffers", QUEUED_FRAMES,
       "max-size-bytes", 0, "max-size-time", (guint64) 0, NULL);
-  gst_bin_add_many (GST_BIN (self->pipeline), self->queue, self->sink, NULL);
   gst_element_link (muxer, self->sink);
-  set_up_muxer (self);
-  set_up_sink (self, output, size_hint);
+  return TRUE;
+}
 
-  for (i = 0; i < inspection->tracks->len; i++) {
-    Track *track = g_ptr_array_index (inspection->tracks, i);
+static gboolean
+add_flows (Remux *self, GError **error)
+{
+  const Inspection *first = g_ptr_array_index (self->inspections, 0);
+  guint i;
 
-    if (track->templ && !add_flow (self, track, error))
-      return NULL;
+  self->flows = flows_new (self->pipeline, self->queue, self->muxer);
+  for (i = 0; i < first->tracks->len; i++) {
+    const Track *track = g_ptr_array_index (first->tracks, i);
+
+    if (track->templ && !flows_add (self->flows, track, error))
+      return FALSE;
   }
-  g_signal_connect (parsebin, "pad-added", G_CALLBACK (on_pad_added), self);
-  source_answer_queries (parsebin, caps);
+  return TRUE;
+}
+
+static gboolean
+match_inputs (Remux *self, GError **error)
+{
+  guint i;
+
+  self->matches =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
+  for (i = 1; i < self->inspections->len; i++) {
+    const Input *input = g_ptr_array_index (self->inputs, i);
+    GPtrArray *tracks = chain_match (g_ptr_array_index (self->inspections, 0),
+        g_ptr_array_index (self->inspections, i), error);
+
+    if (!tracks) {
+      g_prefix_error (error, "%s: ", input->name);
+      return FALSE;
+    }
+    g_ptr_array_add (self->matches, tracks);
+  }
+  return TRUE;
+}
+
+/* A new run of the tracks that @inspections keep of @inputs into @output, which
+ * is overwritten. @muxer is the one the inspections were made for. NULL and
+ * @error if an element is missing, or an input cannot follow the first one.
+ * @inputs and @inspections must outlive the run. */
+Remux *
+remux_new (GPtrArray *inputs, GPtrArray *inspections, const gchar *output,
+    GstElement *muxer, GError **error)
+{
+  g_autoptr (Remux) self = g_new0 (Remux, 1);
+
+  self->inputs = inputs;
+  self->inspections = inspections;
+  self->caps = muxer_get_caps (muxer);
+  self->loop = g_main_loop_new (NULL, FALSE);
+  if (!match_inputs (self, error) || !set_up_elements (self, muxer, error)
+      || !add_flows (self, error) || !add_source (self, error))
+    return NULL;
+  set_up_sink (self, output);
   return g_steal_pointer (&self);
 }
 
@@ -617,19 +268,16 @@ is_downstream (Remux *self, GstObject *object)
       || gst_object_has_as_ancestor (object, GST_OBJECT (self->sink));
 }
 
-/* Called in a thread of its own: a pad whose streaming thread is stuck in a full
- * queue takes the event when the queue has moved. */
-static void
-end_flows (GstElement *pipeline, gpointer user_data)
+static gchar *
+describe_damage (Remux *self, const gchar *reason)
 {
-  Remux *self = user_data;
-  guint i;
+  g_autofree gchar *name =
+      input_describe_place (get_input (self), self->source->read);
+  guint seconds = flows_get_position (self->flows) / GST_SECOND;
 
-  for (i = 0; i < self->flows->len; i++) {
-    Flow *flow = g_ptr_array_index (self->flows, i);
-
-    gst_pad_send_event (flow->queue_pad, gst_event_new_eos ());
-  }
+  return g_strdup_printf ("%s: cannot be read to its end (%u:%02u:%02u into "
+                          "the output), kept what there was: %s",
+      name, seconds / 3600, seconds / 60 % 60, seconds % 60, reason);
 }
 
 /* The input broke off. What was read makes a whole file all the same. */
@@ -638,21 +286,13 @@ note_damage (Remux *self, GstMessage *message)
 {
   g_autoptr (GError) error = NULL;
 
+  if (!self->source) /* finished early */
+    return;
   gst_message_parse_error (message, &error, NULL);
   if (!self->damage)
-    self->damage = g_strdup (error->message);
+    self->damage = describe_damage (self, error->message);
   if (!GST_IS_BASE_PARSE (GST_MESSAGE_SRC (message)))
-    gst_element_call_async (self->pipeline, end_flows, self, NULL);
-}
-
-static void
-fail (Remux *self, GError *error)
-{
-  if (self->failure)
-    g_error_free (error);
-  else
-    self->failure = error;
-  g_main_loop_quit (self->loop);
+    end_run (self);
 }
 
 static void
@@ -674,12 +314,30 @@ static void
 take_warning (Remux *self, GstMessage *message)
 {
   g_autoptr (GError) error = NULL;
+  g_autofree gchar *text = NULL;
 
   gst_message_parse_warning (message, &error, NULL);
-  if (is_downstream (self, GST_MESSAGE_SRC (message)))
-    g_printerr ("wbremux: warning: %s\n", error->message);
-  else if (self->n_gaps++ == 0)
-    g_printerr ("wbremux: note: the input is damaged: %s\n", error->message);
+  if (is_downstream (self, GST_MESSAGE_SRC (message))) {
+    self->tell (REMUX_WARNING, error->message, self->user_data);
+    return;
+  }
+  if (self->n_gaps++ > 0)
+    return;
+  text = g_strdup_printf (
+      "%s: is damaged: %s", get_input (self)->name, error->message);
+  self->tell (REMUX_NOTE, text, self->user_data);
+}
+
+static void
+take_application (Remux *self, GstMessage *message)
+{
+  const GstStructure *s = gst_message_get_structure (message);
+
+  if (gst_structure_has_name (s, FLOWS_INPUT_ENDED))
+    take_input_end (self);
+  else if (gst_structure_has_name (s, FLOWS_NOTE))
+    self->tell (
+        REMUX_NOTE, gst_structure_get_string (s, "text"), self->user_data);
 }
 
 static gboolean
@@ -696,6 +354,9 @@ on_message (GstBus *bus, GstMessage *message, gpointer user_data)
       break;
     case GST_MESSAGE_WARNING:
       take_warning (self, message);
+      break;
+    case GST_MESSAGE_APPLICATION:
+      take_application (self, message);
       break;
     default:
       break;
@@ -719,13 +380,15 @@ get_outcome (Remux *self)
 
 /* Runs to the end, in the default main context, and takes the pipeline down.
  * REMUX_FAILED sets @error: nothing the file holds is of use then. Else the
- * file is complete, or as complete as the input (remux_get_damage). */
+ * file is complete, or as complete as the inputs (remux_get_damage). */
 RemuxOutcome
-remux_run (Remux *self, GError **error)
+remux_run (Remux *self, RemuxTell tell, gpointer user_data, GError **error)
 {
   g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
   guint watch = gst_bus_add_watch (bus, on_message, self);
 
+  self->tell = tell;
+  self->user_data = user_data;
   gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
   g_main_loop_run (self->loop);
 
@@ -737,22 +400,36 @@ remux_run (Remux *self, GError **error)
   return get_outcome (self);
 }
 
-/* Ends the input here; the file is finished as if it had ended by itself. */
+/* Ends the inputs here; the file is finished as if they had ended by
+ * themselves.
+ *
+ * A demuxer that comes to the end while parsebin is still trying it posts an error
+ * that parsebin keeps to itself: nobody would hear of the end. */
 void
 remux_finish_early (Remux *self)
 {
-  gst_element_send_event (self->source, gst_event_new_eos ());
+  self->is_last = self->is_finishing = TRUE;
+  if (flows_are_linked (self->flows)) {
+    gst_element_send_event (self->source->reader, gst_event_new_eos ());
+    return;
+  }
+  remove_source (self);
+  end_run (self);
 }
 
-/* Gives the run up. */
+/* Gives the run up. What is queued need not be written any more. */
 void
 remux_stop (Remux *self)
 {
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (self->sink, "sink");
+
+  gst_pad_send_event (pad, gst_event_new_flush_start ());
+  gst_pad_send_event (pad, gst_event_new_flush_stop (TRUE));
   fail (
       self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped"));
 }
 
-/* Why the input could not be read to its end, or NULL. */
+/* What could not be read to its end and why, or NULL. */
 const gchar *
 remux_get_damage (Remux *self)
 {
@@ -763,28 +440,66 @@ remux_get_damage (Remux *self)
 guint
 remux_count_untimed (Remux *self)
 {
-  return g_atomic_int_get (&self->n_untimed);
+  return flows_count_untimed (self->flows);
 }
 
-/* How much earlier the data ended than the input declares, or 0 if by no more
+/* As the inputs declare it, all together, or NONE. */
+static GstClockTime
+get_duration (Remux *self)
+{
+  GstClockTime duration = 0;
+  guint i;
+
+  for (i = 0; i < self->inspections->len; i++) {
+    const Inspection *inspection = g_ptr_array_index (self->inspections, i);
+
+    if (!GST_CLOCK_TIME_IS_VALID (inspection->duration))
+      return GST_CLOCK_TIME_NONE;
+    duration += inspection->duration;
+  }
+  return duration;
+}
+
+/* A track that is left out may be the one that is as long as was declared. */
+static gboolean
+is_all_kept (Remux *self)
+{
+  guint i;
+
+  for (i = 0; i < self->inspections->len; i++) {
+    const Inspection *inspection = g_ptr_array_index (self->inspections, i);
+
+    if (inspection->n_kept < inspection->tracks->len)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* How much earlier the data ended than the inputs declare, or 0 if by no more
  * than tracks and declarations differ anyhow. After the run. */
 GstClockTime
 remux_get_shortfall (Remux *self)
 {
-  GstClockTime declared = self->inspection->duration;
-  GstClockTime reached = 0;
-  guint i;
+  GstClockTime declared = get_duration (self);
+  GstClockTime reached = flows_get_position (self->flows);
 
-  for (i = 0; i < self->flows->len; i++) {
-    const Flow *flow = g_ptr_array_index (self->flows, i);
-
-    reached = MAX (reached, flow->reached);
-  }
-  if (!GST_CLOCK_TIME_IS_VALID (declared)
-      || self->inspection->n_kept < self->inspection->tracks->len
+  if (!GST_CLOCK_TIME_IS_VALID (declared) || !is_all_kept (self)
       || declared < reached + MAX (2 * GST_SECOND, declared / 50))
     return 0;
   return declared - reached;
+}
+
+void
+remux_get_progress (Remux *self, RemuxProgress *progress)
+{
+  progress->size = inputs_get_size (self->inputs);
+  progress->read = self->read_before
+      + (self->source ? (gsize) g_atomic_pointer_get (&self->source->read) : 0);
+  /* An index is read twice. */
+  if (progress->size > 0)
+    progress->read = MIN (progress->read, progress->size);
+  progress->position = flows_get_position (self->flows);
+  progress->duration = get_duration (self);
 }
 
 /* The sink's figures: live, and after the run its last ones. NULL if it keeps
@@ -807,13 +522,15 @@ remux_free (Remux *self)
 {
   if (self->pipeline)
     gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  gst_clear_object (&self->source);
+  if (self->source)
+    remove_source (self);
   gst_clear_object (&self->pipeline);
-  g_clear_pointer (&self->flows, g_ptr_array_unref);
+  g_clear_pointer (&self->flows, flows_free);
+  g_clear_pointer (&self->matches, g_ptr_array_unref);
   g_clear_pointer (&self->loop, g_main_loop_unref);
+  gst_clear_caps (&self->caps);
   g_clear_error (&self->failure);
   g_free (self->damage);
   gst_clear_structure (&self->stats);
-  g_mutex_clear (&self->lock);
   g_free (self);
 }

@@ -5,7 +5,7 @@
 
 G_BEGIN_DECLS
 
-/* One run: from the input's kept tracks to the file. Used from the thread of
+/* One run: from the inputs' kept tracks to the file. Used from the thread of
  * the default main context. */
 typedef struct _Remux Remux;
 
@@ -16,15 +16,34 @@ typedef enum
   REMUX_FAILED
 } RemuxOutcome;
 
-Remux *remux_new (const gchar *input, const gchar *output,
-    Inspection *inspection, GstElement *muxer, guint64 size_hint,
-    GError **error);
-RemuxOutcome remux_run (Remux *self, GError **error);
+typedef enum
+{
+  REMUX_NOTE,
+  REMUX_WARNING
+} RemuxLevel;
+
+typedef struct
+{
+  guint64 read;          /* bytes of the inputs */
+  guint64 size;          /* of them; 0: not known */
+  GstClockTime position; /* in the output */
+  GstClockTime duration; /* as the inputs declare it, or NONE */
+} RemuxProgress;
+
+/* Something that the user should know, one line, while it runs. */
+typedef void (*RemuxTell) (
+    RemuxLevel level, const gchar *text, gpointer user_data);
+
+Remux *remux_new (GPtrArray *inputs, GPtrArray *inspections,
+    const gchar *output, GstElement *muxer, GError **error);
+RemuxOutcome remux_run (
+    Remux *self, RemuxTell tell, gpointer user_data, GError **error);
 void remux_finish_early (Remux *self);
 void remux_stop (Remux *self);
 const gchar *remux_get_damage (Remux *self);
 guint remux_count_untimed (Remux *self);
 GstClockTime remux_get_shortfall (Remux *self);
+void remux_get_progress (Remux *self, RemuxProgress *progress);
 GstStructure *remux_get_stats (Remux *self);
 void remux_free (Remux *self);
 

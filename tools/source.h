@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "inputs.h"
 #include "tsstreams.h"
 
 G_BEGIN_DECLS
@@ -13,9 +14,21 @@ typedef struct
   TsStreams *ts_streams;     /* tsstreams.c */
 } SourceHelp;
 
+/* The reading half of a pipeline, in a bin of its own. */
+typedef struct
+{
+  GstElement *bin;
+  GstElement *reader; /* these two belong to the bin */
+  GstElement *parsebin;
+  const SourceHelp *help;
+  gsize read; /* bytes; atomic */
+} Source;
+
 GstElement *make_element (const gchar *factory, GError **error);
-GstElement *source_add (GstElement *pipeline, const gchar *input,
-    const SourceHelp *help, GError **error);
-void source_answer_queries (GstElement *parsebin, GstCaps *caps);
+Source *source_new (
+    const Input *input, const SourceHelp *help, GstCaps *caps, GError **error);
+void source_free (Source *self);
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Source, source_free)
 
 G_END_DECLS

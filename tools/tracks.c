@@ -19,6 +19,7 @@
 #include "tracks.h"
 
 #include <gst/pbutils/pbutils.h>
+#include <gst/tag/tag.h>
 #include <string.h>
 
 void
@@ -119,13 +120,74 @@ track_describe (const Track *self)
       codec ? codec : media_type (self->caps));
   if (has_details (self))
     append_format (text, self->caps);
-  if (self->tags
-      && gst_tag_list_get_string (self->tags, GST_TAG_LANGUAGE_CODE, &language)
-      && strcmp (language, "und") != 0)
+  language = track_get_language (self);
+  if (language)
     g_string_append_printf (text, " [%s]", language);
   if (self->tags && gst_tag_list_get_string (self->tags, GST_TAG_TITLE, &title))
     g_string_append_printf (text, " \"%s\"", title);
   return g_string_free (text, FALSE);
+}
+
+/* As the input has it, or NULL; "und" is none. The caller owns the result. */
+gchar *
+track_get_language (const Track *self)
+{
+  g_autofree gchar *language = NULL;
+
+  if (!self->tags
+      || !gst_tag_list_get_string (self->tags, GST_TAG_LANGUAGE_CODE, &language)
+      || strcmp (language, "und") == 0)
+    return NULL;
+  return g_steal_pointer (&language);
+}
+
+/* From a disc's tables, which have a language for a track's number (its PID or
+ * substream, which its id ends in). What the stream itself says comes first. */
+void
+track_take_language (Track *self, GHashTable *languages)
+{
+  g_autofree gchar *own = track_get_language (self);
+  const gchar *number = self->id ? strrchr (self->id, '/') : NULL;
+  const gchar *language, *short_code;
+
+  if (own || !languages || !number)
+    return;
+  language = g_hash_table_lookup (
+      languages, GUINT_TO_POINTER (g_ascii_strtoull (number + 1, NULL, 16)));
+  if (!language)
+    return;
+  /* Two letters where there are two, as tags have it. */
+  short_code = gst_tag_get_language_code (language);
+  if (!self->tags)
+    self->tags = gst_tag_list_new_empty ();
+  self->tags = gst_tag_list_make_writable (self->tags);
+  gst_tag_list_add (self->tags, GST_TAG_MERGE_REPLACE, GST_TAG_LANGUAGE_CODE,
+      short_code ? short_code : language, NULL);
+}
+
+/* Decoded in another order than shown, and only the latter is told. */
+gboolean
+track_lacks_decode_times (const Track *self)
+{
+  return !self->has_dts && g_str_has_prefix (media_type (self->caps), "video/");
+}
+
+/* A file that has decoding times begins with the first of them. */
+void
+track_measure_lag (Track *self)
+{
+  if (!track_lacks_decode_times (self) || self->start == G_MAXINT64)
+    return;
+  self->lag = decode_times_measure (self->shown, self->n_shown);
+  self->decode_start = self->start - (GstClockTimeDiff) self->lag;
+}
+
+/* It fits, but is not asked for. */
+void
+track_leave_out (Track *self)
+{
+  gst_clear_object (&self->templ);
+  self->unwanted = TRUE;
 }
 
 /* Running time, signed: what lies before a segment's start is not cut off.
@@ -198,6 +260,17 @@ take_markup_as_text (Track *self)
   gst_caps_set_simple (self->caps, "format", G_TYPE_STRING, "utf8", NULL);
 }
 
+/* What the muxer gets, as far as it is known before there is data. The caller owns
+ * the result. */
+GstCaps *
+track_get_muxed_caps (const Track *self)
+{
+  if (!self->converter)
+    return gst_caps_ref (self->caps);
+  return gst_caps_from_string ("audio/x-raw, format=S16BE, layout=interleaved, "
+                               "rate=48000, channels=2");
+}
+
 /* Fills in the verdict. Needs what the inspection has gathered. */
 void
 track_decide (Track *self, GstElement *muxer)
@@ -217,9 +290,7 @@ track_decide (Track *self, GstElement *muxer)
 
   self->converter = find_converter (self->caps);
   if (self->converter) {
-    g_autoptr (GstCaps) raw =
-        gst_caps_from_string ("audio/x-raw, format=S16BE, layout=interleaved, "
-                              "rate=48000, channels=2");
+    g_autoptr (GstCaps) raw = track_get_muxed_caps (self);
 
     self->templ = find_template (muxer, raw);
   }

@@ -24,9 +24,7 @@
 
 #include "tsstreams.h"
 
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PACKET_SIZE 188
 #define SYNC_BYTE 0x47
@@ -47,7 +45,7 @@
 
 struct _TsStreams
 {
-  gint fd;
+  Joined *input;
   guint stride;  /* from packet to packet */
   guint64 first; /* where the first one is */
   guint pmt_pid;
@@ -243,17 +241,15 @@ make_fixed (TsStreams *self)
   write_checksum (self->fixed, self->size);
 }
 
-/* NULL if @path is no transport stream or has no table at its beginning. */
+/* NULL if @input is no transport stream or has no table at its beginning. */
 TsStreams *
-ts_streams_read (const gchar *path)
+ts_streams_read (Joined *input)
 {
   TsStreams *self = g_new0 (TsStreams, 1);
   g_autofree guint8 *data = g_malloc (SEARCH_SIZE);
-  gssize size = -1;
+  gssize size = joined_read (input, 0, data, SEARCH_SIZE);
 
-  self->fd = open (path, O_RDONLY | O_CLOEXEC);
-  if (self->fd >= 0)
-    size = pread (self->fd, data, SEARCH_SIZE, 0);
+  self->input = joined_ref (input);
   if (size <= 0 || !find_packets (self, data, size)
       || !find_table (self, data, size)) {
     ts_streams_free (self);
@@ -326,7 +322,7 @@ fix_packet (const TsStreams *self, guint8 *packet)
   return FALSE;
 }
 
-/* Copies what @packet, which lies at @at of the file, and @map have in common
+/* Copies what @packet, which lies at @at of the input, and @map have in common
  * into the latter. */
 static void
 overlay (const guint8 *packet, guint64 at, guint64 offset, GstMapInfo *map)
@@ -338,8 +334,8 @@ overlay (const guint8 *packet, guint64 at, guint64 offset, GstMapInfo *map)
     memcpy (map->data + (begin - offset), packet + (begin - at), end - begin);
 }
 
-/* Fixes @buffer, which holds the file's bytes from @offset on; takes and returns
- * ownership. A packet that is only partly in it is looked up in the file. */
+/* Fixes @buffer, which holds the input's bytes from @offset on; takes and returns
+ * ownership. A packet that is only partly in it is looked up in the input. */
 GstBuffer *
 ts_streams_fix (TsStreams *self, guint64 offset, GstBuffer *buffer)
 {
@@ -358,7 +354,7 @@ ts_streams_fix (TsStreams *self, guint64 offset, GstBuffer *buffer)
 
     if (at >= offset && at + PACKET_SIZE <= offset + map.size)
       fix_packet (self, map.data + (at - offset));
-    else if (pread (self->fd, copy, PACKET_SIZE, at) == PACKET_SIZE
+    else if (joined_read (self->input, at, copy, PACKET_SIZE) == PACKET_SIZE
         && fix_packet (self, copy))
       overlay (copy, at, offset, &map);
   }
@@ -369,7 +365,6 @@ ts_streams_fix (TsStreams *self, guint64 offset, GstBuffer *buffer)
 void
 ts_streams_free (TsStreams *self)
 {
-  if (self->fd >= 0)
-    close (self->fd);
+  joined_unref (self->input);
   g_free (self);
 }

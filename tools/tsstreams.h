@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <gst/gst.h>
+#include "joined.h"
 
 G_BEGIN_DECLS
 
@@ -11,7 +11,7 @@ typedef struct _TsStreams TsStreams;
 typedef void (*TsStreamFunc) (
     guint pid, guint type, gboolean is_disc, gpointer user_data);
 
-TsStreams *ts_streams_read (const gchar *path);
+TsStreams *ts_streams_read (Joined *input);
 void ts_streams_foreach (
     TsStreams *self, TsStreamFunc func, gpointer user_data);
 const gchar *ts_stream_get_name (guint type, gboolean is_disc);

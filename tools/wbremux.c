@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * wbremux: puts the tracks of a file into a Matroska file, as they are.
+ * wbremux: puts the tracks of files or a disc into one file, as they are.
  *
  * Problem: a disc's title is tens of GB. Copying it with a plain file sink
  * fills the page cache, and when the program ends nobody knows whether the file
  * is on disk.
  *
- * Strategy: look at the input first and decide which tracks Matroska can hold
- * (inspect.c), then run them through wbfilesink (remux.c) into OUTPUT.part, and
- * give the file its name when it is whole (outfile.c). This file is the command
- * line: options, signals, progress, the summary, the exit code.
+ * Strategy: find out what the words on the command line stand for (inputs.c),
+ * look at each input and decide which tracks the muxer can hold (inspect.c) and
+ * which are asked for (selection.c), run them through wbfilesink into
+ * OUTPUT.part (remux.c), and give the file its name when it is whole (outfile.c).
+ * This file is the command line: options, signals, and the exit code; what is
+ * said meanwhile is report.c's.
  */
 
 #ifdef HAVE_CONFIG_H
@@ -17,16 +19,16 @@
 #endif
 
 #include "inspect.h"
+#include "muxers.h"
 #include "outfile.h"
 #include "remux.h"
-#include "source.h"
+#include "report.h"
+#include "selection.h"
+#include "trace.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <glib-unix.h>
 #include <locale.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum
@@ -41,156 +43,40 @@ enum
 typedef struct
 {
   gboolean force;
+  gboolean no_part;
   gboolean quiet;
-  const gchar *input;
-  const gchar *output;
+  gboolean json;
+  gboolean version;
+  gchar *format;
+  gchar *trace_path;
+  Selection selection;
+  gchar **words; /* INPUT... OUTPUT */
+  guint n_inputs;
+} Options;
 
-  guint64 input_size;
-  gint64 began;
+typedef struct
+{
+  Options options;
+  const gchar *output;
+  Report *report;
+  GPtrArray *inputs;
+  GPtrArray *inspections;
+  Remux *remux;
+  Trace *trace;
   guint interrupts;
   GCancellable *cancellable;
-  Inspection *inspection;
-  Remux *remux;
-  gboolean progress_shown;
 } App;
 
-/* --- what the user sees ----------------------------------------------------- */
-
 static void
-clear_progress (App *self)
+complain (App *self, const GError *error)
 {
-  if (self->progress_shown)
-    g_printerr ("\r\033[K");
-  self->progress_shown = FALSE;
+  report_message (self->report, "error", "%s", error->message);
 }
 
-static void G_GNUC_PRINTF (2, 3) complain (App *self, const gchar *format, ...)
-{
-  g_autofree gchar *text = NULL;
-  va_list args;
+/* --- signals ------------------------------------------------------------------- */
 
-  va_start (args, format);
-  text = g_strdup_vprintf (format, args);
-  va_end (args);
-  /* One line, whatever an element has put into its text. */
-  g_strdelimit (text, "\r\n", ' ');
-  clear_progress (self);
-  g_printerr ("wbremux: %s\n", text);
-}
-
-static guint64
-get_figure (const GstStructure *stats, const gchar *name)
-{
-  guint64 value = 0;
-
-  if (stats)
-    gst_structure_get_uint64 (stats, name, &value);
-  return value;
-}
-
-static gdouble
-get_elapsed (App *self)
-{
-  return (g_get_monotonic_time () - self->began) / 1e6;
-}
-
-static gboolean
-on_progress (gpointer user_data)
-{
-  App *self = user_data;
-  GstStructure *stats = remux_get_stats (self->remux);
-  guint64 written = get_figure (stats, "high-water-mark");
-  gdouble percent = 100.0 * written / MAX (self->input_size, 1);
-
-  g_printerr ("\r\033[K%3.0f%%  %.1f MB  %.1f MB/s  dirty %.1f MB",
-      MIN (percent, 99.0), written / 1e6, written / 1e6 / get_elapsed (self),
-      get_figure (stats, "dirty-bytes") / 1e6);
-  self->progress_shown = TRUE;
-  gst_clear_structure (&stats);
-  return G_SOURCE_CONTINUE;
-}
-
-static void
-print_tracks (App *self)
-{
-  GPtrArray *tracks = self->inspection->tracks;
-  guint i;
-
-  for (i = 0; i < tracks->len; i++) {
-    const Track *track = g_ptr_array_index (tracks, i);
-    g_autofree gchar *text = track_describe (track);
-
-    if (!track->reason)
-      g_print ("  %s%s%s\n", text, track->note ? ": " : "",
-          track->note ? track->note : "");
-  }
-}
-
-/* One line for each track that is not taken, before the work begins. */
-static void
-print_left_out (App *self)
-{
-  GPtrArray *tracks = self->inspection->tracks;
-  guint i;
-
-  for (i = 0; i < tracks->len; i++) {
-    const Track *track = g_ptr_array_index (tracks, i);
-    g_autofree gchar *text = track_describe (track);
-
-    if (track->reason)
-      g_print ("left out: %s: %s\n", text, track->reason);
-  }
-}
-
-static const gchar *
-describe_sync (RemuxOutcome outcome, const GstStructure *stats)
-{
-  const gchar *result =
-      stats ? gst_structure_get_string (stats, "sync-result") : NULL;
-
-  if (outcome == REMUX_DURABLE)
-    return "durable";
-  if (g_strcmp0 (result, "timeout") == 0)
-    return "NOT KNOWN TO BE DURABLE: the disk did not answer in time";
-  return "NOT KNOWN TO BE DURABLE";
-}
-
-static void
-print_summary (App *self, RemuxOutcome outcome)
-{
-  g_autofree gchar *name = g_filename_display_name (self->output);
-  GstStructure *stats = remux_get_stats (self->remux);
-  guint64 bytes = get_figure (stats, "high-water-mark");
-  gdouble elapsed = get_elapsed (self);
-
-  g_print ("%s:\n", name);
-  print_tracks (self);
-  g_print ("%.1f MB in %.1f s, %.1f MB/s, peak dirty %.1f MB, %s\n",
-      bytes / 1e6, elapsed, bytes / 1e6 / elapsed,
-      get_figure (stats, "peak-dirty-bytes") / 1e6,
-      describe_sync (outcome, stats));
-  gst_clear_structure (&stats);
-}
-
-/* What the file lacks, as far as anybody can tell. */
-static void
-print_notes (App *self)
-{
-  g_autofree gchar *input = g_filename_display_name (self->input);
-  guint untimed = remux_count_untimed (self->remux);
-  GstClockTime shortfall = remux_get_shortfall (self->remux);
-
-  if (untimed > 0)
-    complain (self, "note: %s: %u frames without a time are left out", input,
-        untimed);
-  if (shortfall > 0 && self->interrupts == 0)
-    complain (self, "note: %s: ends %.1f s before it should: is it all there?",
-        input, (gdouble) shortfall / GST_SECOND);
-}
-
-/* --- the work --------------------------------------------------------------- */
-
-/* The first signal finishes the file with what is there; the next gives up. */
+/* The first signal finishes the file with what is there; the next gives up, and
+ * leaves a third one to the system. */
 static gboolean
 on_interrupt (gpointer user_data)
 {
@@ -202,81 +88,157 @@ on_interrupt (gpointer user_data)
     return G_SOURCE_CONTINUE;
   if (self->interrupts > 1) {
     remux_stop (self->remux);
-    return G_SOURCE_CONTINUE;
+    return G_SOURCE_REMOVE;
   }
-  complain (self, "interrupted: finishing the file (again to stop)");
+  report_message (
+      self->report, "note", "interrupted: finishing the file (again to stop)");
   remux_finish_early (self->remux);
   return G_SOURCE_CONTINUE;
 }
 
-static gboolean
-check_input (App *self)
+static void
+watch_signals (App *self)
 {
-  g_autofree gchar *name = g_filename_display_name (self->input);
-  gint fd = open (self->input, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-  struct stat st;
+  g_unix_signal_add (SIGINT, on_interrupt, self);
+  g_unix_signal_add (SIGTERM, on_interrupt, self);
+  g_unix_signal_add (SIGHUP, on_interrupt, self);
+}
 
-  if (fd < 0 || fstat (fd, &st) < 0) {
-    complain (self, "%s: %s", name, g_strerror (errno));
-    if (fd >= 0)
-      close (fd);
+/* --- before the run -------------------------------------------------------------- */
+
+static gboolean
+open_inputs (App *self)
+{
+  g_autoptr (GPtrArray) chosen = g_ptr_array_new_with_free_func (g_free);
+  g_autoptr (GError) error = NULL;
+  guint i;
+
+  self->inputs =
+      inputs_open (self->options.words, self->options.n_inputs, chosen, &error);
+  if (!self->inputs) {
+    complain (self, error);
     return FALSE;
   }
-  close (fd);
-  if (S_ISDIR (st.st_mode))
-    complain (self, "%s: %s", name, g_strerror (EISDIR));
-  else if (!S_ISREG (st.st_mode))
-    complain (self, "%s: not a regular file", name);
-  else if (st.st_size == 0)
-    complain (self, "%s: is empty", name);
-  else {
-    self->input_size = st.st_size;
-    return TRUE;
-  }
-  return FALSE;
+  for (i = 0; i < chosen->len; i++)
+    report_chosen (self->report, g_ptr_array_index (chosen, i));
+  report_inputs (self->report, self->inputs);
+  return TRUE;
 }
 
 static void
-complain_no_track (App *self)
+complain_no_track (App *self, const Input *input, const Inspection *inspection)
 {
-  g_autofree gchar *name = g_filename_display_name (self->input);
-  GPtrArray *tracks = self->inspection->tracks;
   g_autofree gchar *text = NULL;
-  const Track *track;
+  const Track *track = NULL;
+  guint i;
 
-  if (tracks->len == 0) {
-    complain (self, "%s: has no track", name);
+  for (i = 0; i < inspection->tracks->len && !(track && track->reason); i++)
+    track = g_ptr_array_index (inspection->tracks, i);
+  if (!track || !track->reason) {
+    report_message (self->report, "error", "%s: has no track%s", input->name,
+        track ? " that is asked for" : "");
     return;
   }
-  track = g_ptr_array_index (tracks, 0);
   text = track_describe (track);
-  complain (self, "%s: has no track that Matroska can hold (%s: %s)", name,
-      text, track->reason);
+  report_message (self->report, "error",
+      "%s: has no track that can be kept (%s: %s)", input->name, text,
+      track->reason);
 }
 
 static gboolean
-inspect (App *self, GstElement *muxer)
+inspect_one (App *self, const Input *input, GstElement *muxer)
 {
-  g_autofree gchar *name = g_filename_display_name (self->input);
+  g_autoptr (GError) error = NULL;
+  Inspection *inspection =
+      inspect_input (input, muxer, self->cancellable, &error);
+
+  if (!inspection && self->interrupts > 0) {
+    report_message (
+        self->report, "error", "interrupted before anything was written");
+    return FALSE;
+  }
+  if (!inspection) {
+    report_message (
+        self->report, "error", "%s: %s", input->name, error->message);
+    return FALSE;
+  }
+  g_ptr_array_add (self->inspections, inspection);
+  /* The others follow the first one's choice. */
+  if (self->inspections->len == 1
+      && !selection_apply (&self->options.selection, inspection, &error)) {
+    report_message (
+        self->report, "error", "%s: %s", input->name, error->message);
+    return FALSE;
+  }
+  if (inspection->n_kept == 0) {
+    complain_no_track (self, input, inspection);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+inspect_all (App *self, GstElement *muxer)
+{
+  guint i;
+
+  self->inspections =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) inspection_free);
+  for (i = 0; i < self->inputs->len; i++) {
+    if (!inspect_one (self, g_ptr_array_index (self->inputs, i), muxer))
+      return FALSE;
+  }
+  report_tracks (self->report, g_ptr_array_index (self->inspections, 0));
+  return TRUE;
+}
+
+/* --- the run ------------------------------------------------------------------------ */
+
+static gboolean
+on_progress (gpointer user_data)
+{
+  App *self = user_data;
+  GstStructure *stats = remux_get_stats (self->remux);
+  RemuxProgress progress;
+
+  remux_get_progress (self->remux, &progress);
+  report_progress (self->report, &progress, stats);
+  gst_clear_structure (&stats);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_trace (gpointer user_data)
+{
+  App *self = user_data;
+  GstStructure *stats = remux_get_stats (self->remux);
+
+  if (stats)
+    trace_add (self->trace, stats);
+  gst_clear_structure (&stats);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+on_tell (RemuxLevel level, const gchar *text, gpointer user_data)
+{
+  App *self = user_data;
+
+  report_message (
+      self->report, level == REMUX_WARNING ? "warning" : "note", "%s", text);
+}
+
+/* The run has its file whatever becomes of its trace. */
+static void
+close_trace (App *self)
+{
   g_autoptr (GError) error = NULL;
 
-  self->inspection =
-      inspect_input (self->input, muxer, self->cancellable, &error);
-  if (!self->inspection && self->interrupts > 0) {
-    complain (self, "interrupted before anything was written");
-    return FALSE;
-  }
-  if (!self->inspection) {
-    complain (self, "%s: %s", name, error->message);
-    return FALSE;
-  }
-  if (self->inspection->n_kept == 0) {
-    complain_no_track (self);
-    return FALSE;
-  }
-  if (!self->quiet)
-    print_left_out (self);
-  return TRUE;
+  if (!self->trace)
+    return;
+  on_trace (self);
+  if (!trace_close (g_steal_pointer (&self->trace), &error))
+    report_message (self->report, "warning", "%s", error->message);
 }
 
 static RemuxOutcome
@@ -284,41 +246,69 @@ run (App *self)
 {
   g_autofree gchar *name = g_filename_display_name (self->output);
   g_autoptr (GError) error = NULL;
-  guint progress = 0;
+  guint interval = report_get_interval_ms (self->report);
+  guint progress = 0, trace = 0;
   RemuxOutcome outcome;
 
-  if (!self->quiet && isatty (STDERR_FILENO))
-    progress = g_timeout_add (500, on_progress, self);
-  outcome = remux_run (self->remux, &error);
+  report_begin (self->report);
+  if (interval > 0)
+    progress = g_timeout_add (interval, on_progress, self);
+  if (self->trace)
+    trace = g_timeout_add (TRACE_INTERVAL_MS, on_trace, self);
+  outcome = remux_run (self->remux, on_tell, self, &error);
   if (progress)
     g_source_remove (progress);
-  clear_progress (self);
+  if (trace)
+    g_source_remove (trace);
+  close_trace (self);
   if (error)
-    complain (self, "%s: %s", name, error->message);
+    report_message (self->report, "error", "%s: %s", name, error->message);
   return outcome;
+}
+
+/* What the file lacks, as far as anybody can tell. */
+static void
+report_lacks (App *self)
+{
+  const Input *input = g_ptr_array_index (self->inputs, self->inputs->len - 1);
+  guint untimed = remux_count_untimed (self->remux);
+  GstClockTime shortfall = remux_get_shortfall (self->remux);
+
+  if (untimed > 0)
+    report_message (self->report, "note",
+        "%s: %u frames without a time are left out", input->name, untimed);
+  if (shortfall > 0 && self->interrupts == 0)
+    report_message (self->report, "note",
+        "%s: ends %.1f s before it should: is it all there?", input->name,
+        (gdouble) shortfall / GST_SECOND);
 }
 
 /* The file is whole: its name, and how sure we are of it. */
 static gint
 conclude (App *self, OutFile *file, RemuxOutcome outcome)
 {
-  g_autofree gchar *input = g_filename_display_name (self->input);
   g_autoptr (GError) error = NULL;
+  GstStructure *stats = NULL;
+  RemuxProgress progress;
 
   if (!out_file_keep (file, &error)) {
-    complain (self, "%s", error->message);
+    complain (self, error);
     return EXIT_FAILED;
   }
   if (outcome == REMUX_DURABLE && !out_file_sync_name (file, &error)) {
-    complain (self, "%s", error->message);
+    complain (self, error);
     outcome = REMUX_WRITTEN;
   }
-  if (!self->quiet)
-    print_summary (self, outcome);
-  print_notes (self);
+  stats = remux_get_stats (self->remux);
+  remux_get_progress (self->remux, &progress);
+  report_result (self->report, self->output,
+      g_ptr_array_index (self->inspections, 0), &progress, stats,
+      outcome == REMUX_DURABLE);
+  gst_clear_structure (&stats);
+  report_lacks (self);
   if (remux_get_damage (self->remux) && self->interrupts == 0) {
-    complain (self, "%s: cannot be read to its end, kept what there was: %s",
-        input, remux_get_damage (self->remux));
+    report_message (
+        self->report, "error", "%s", remux_get_damage (self->remux));
     return EXIT_FAILED;
   }
   if (outcome != REMUX_DURABLE)
@@ -329,29 +319,34 @@ conclude (App *self, OutFile *file, RemuxOutcome outcome)
 static gint
 work (App *self)
 {
+  const OutFileOptions how = { .force = self->options.force,
+    .in_place = self->options.no_part };
   g_autoptr (GError) error = NULL;
   g_autoptr (OutFile) file = NULL;
   g_autoptr (GstElement) muxer = NULL;
   RemuxOutcome outcome;
 
-  if (!check_input (self))
+  muxer = muxer_new (self->output, self->options.format, &error);
+  if (!muxer) {
+    complain (self, error);
+    return error->domain == G_OPTION_ERROR ? EXIT_USAGE : EXIT_FAILED;
+  }
+  if (!open_inputs (self))
     return EXIT_FAILED;
-  muxer = make_element ("matroskamux", &error);
-  if (muxer)
-    gst_object_ref_sink (muxer);
-  if (muxer)
-    file = out_file_claim (self->output, self->input, self->force, &error);
-  if (!file) {
-    complain (self, "%s", error->message);
+  file = out_file_claim (self->output, self->inputs, how, &error);
+  if (file && self->options.trace_path)
+    self->trace = trace_open (self->options.trace_path, &error);
+  if (error) {
+    complain (self, error);
     return EXIT_FAILED;
   }
-  if (!inspect (self, muxer))
+  if (!inspect_all (self, muxer))
     return EXIT_FAILED;
 
-  self->remux = remux_new (self->input, out_file_get_part (file),
-      self->inspection, muxer, self->input_size, &error);
+  self->remux = remux_new (
+      self->inputs, self->inspections, out_file_get_path (file), muxer, &error);
   if (!self->remux) {
-    complain (self, "%s", error->message);
+    complain (self, error);
     return EXIT_FAILED;
   }
   outcome = run (self);
@@ -363,26 +358,46 @@ work (App *self)
 /* --- the command line --------------------------------------------------------- */
 
 static gboolean
-parse_arguments (App *self, gint *argc, gchar ***argv, gboolean *done)
+parse_arguments (Options *self, gint *argc, gchar ***argv, GError **error)
 {
-  g_autoptr (GOptionContext) context =
-      g_option_context_new ("INPUT OUTPUT.mkv");
-  g_autoptr (GError) error = NULL;
-  gboolean version = FALSE;
-  const GOptionEntry entries[] = { { "force", 'f', 0, G_OPTION_ARG_NONE,
-                                       &self->force,
-                                       "Replace OUTPUT if it exists", NULL },
-    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet, "Print errors only",
+  g_autoptr (GOptionContext) context = g_option_context_new ("INPUT... OUTPUT");
+  const GOptionEntry entries[] = {
+    { "muxer", 'm', 0, G_OPTION_ARG_STRING, &self->format,
+        "mkv, webm, mp4, mov, ts, or a muxer of GStreamer's [OUTPUT's "
+        "extension]",
+        "FORMAT" },
+    { "video", 0, 0, G_OPTION_ARG_STRING, &self->selection.video,
+        "Video tracks: all, none, or numbers and languages [all]", "LIST" },
+    { "audio", 0, 0, G_OPTION_ARG_STRING, &self->selection.audio,
+        "Audio tracks: all, none, or languages and numbers [all]", "LIST" },
+    { "subtitles", 0, 0, G_OPTION_ARG_STRING, &self->selection.subtitles,
+        "Subtitles: all, none, or languages and numbers [all]", "LIST" },
+    { "force", 'f', 0, G_OPTION_ARG_NONE, &self->force,
+        "Replace OUTPUT if it exists", NULL },
+    { "no-part", 0, 0, G_OPTION_ARG_NONE, &self->no_part,
+        "Write OUTPUT in place, not OUTPUT.part first", NULL },
+    { "json", 0, 0, G_OPTION_ARG_NONE, &self->json,
+        "Print JSON, one object a line", NULL },
+    { "quiet", 'q', 0, G_OPTION_ARG_NONE, &self->quiet,
+        "Print errors and warnings only", NULL },
+    { "trace", 0, 0, G_OPTION_ARG_FILENAME, &self->trace_path,
+        "Write the sink's figures over time to FILE.csv", "FILE.csv" },
+    { "version", 0, 0, G_OPTION_ARG_NONE, &self->version, "Print the version",
         NULL },
-    { "version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version", NULL },
-    { NULL } };
+    { G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &self->words, NULL,
+        NULL },
+    { NULL }
+  };
 
   g_option_context_set_summary (context,
-      "Puts the video, audio and subtitle tracks of INPUT (a transport "
-      "stream,\n"
-      "a DVD's program stream, or what GStreamer can read) into a Matroska "
-      "file\n"
-      "as they are, and makes sure that the file is on disk.");
+      "Puts the video, audio and subtitle tracks of INPUT into OUTPUT as they\n"
+      "are, and makes sure that the file is on disk. INPUT is a file (a "
+      "transport\n"
+      "stream, a DVD's program stream, or what GStreamer can read), a URI, or "
+      "a\n"
+      "disc's folder (BDMV, VIDEO_TS), which stands for its main title. "
+      "Several\n"
+      "are put one after the other.");
   g_option_context_set_description (context,
       "The file is OUTPUT.part until it is whole. Ctrl-C finishes it with "
       "what\n"
@@ -392,52 +407,82 @@ parse_arguments (App *self, gint *argc, gchar ***argv, gboolean *done)
       "not known to be on disk; 130 interrupted and finished.");
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_add_group (context, gst_init_get_option_group ());
+  return g_option_context_parse (context, argc, argv, error);
+}
 
-  if (!g_option_context_parse (context, argc, argv, &error)) {
-    complain (self, "%s", error->message);
-    return FALSE;
-  }
-  if (version) {
-    g_print ("wbremux %s\n", PACKAGE_VERSION);
-    *done = TRUE;
+static gboolean
+check_arguments (Options *self, GError **error)
+{
+  guint n = self->words ? g_strv_length (self->words) : 0;
+
+  if (self->version)
     return TRUE;
-  }
-  if (*argc != 3) {
-    complain (
-        self, "usage: wbremux [options] INPUT OUTPUT.mkv (--help says more)");
+  if (n < 2) {
+    g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED,
+        "usage: wbremux [options] INPUT... OUTPUT (--help says more)");
     return FALSE;
   }
-  self->input = (*argv)[1];
-  self->output = (*argv)[2];
-  return TRUE;
+  self->n_inputs = n - 1;
+  return selection_check (&self->selection, error);
+}
+
+static ReportMode
+get_report_mode (const Options *self)
+{
+  if (self->json)
+    return REPORT_JSON;
+  if (self->quiet)
+    return REPORT_QUIET;
+  return isatty (STDERR_FILENO) ? REPORT_TERMINAL : REPORT_PLAIN;
+}
+
+static gint
+start (App *self, gint *argc, gchar ***argv)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean is_good = parse_arguments (&self->options, argc, argv, &error)
+      && check_arguments (&self->options, &error);
+
+  self->report = report_new (get_report_mode (&self->options));
+  if (!is_good) {
+    complain (self, error);
+    return EXIT_USAGE;
+  }
+  if (self->options.version) {
+    g_print ("wbremux %s\n", PACKAGE_VERSION);
+    return EXIT_DURABLE;
+  }
+  self->output = self->options.words[self->options.n_inputs];
+  self->cancellable = g_cancellable_new ();
+  watch_signals (self);
+  return work (self);
 }
 
 static void
-watch_signals (App *self)
+clear_options (Options *self)
 {
-  g_unix_signal_add (SIGINT, on_interrupt, self);
-  g_unix_signal_add (SIGTERM, on_interrupt, self);
-  g_unix_signal_add (SIGHUP, on_interrupt, self);
+  g_free (self->format);
+  g_free (self->trace_path);
+  g_strfreev (self->words);
+  selection_clear (&self->selection);
 }
 
 gint
 main (gint argc, gchar **argv)
 {
-  App app = { .began = g_get_monotonic_time () };
-  gboolean done = FALSE;
+  App app = { .interrupts = 0 };
   gint status;
 
   setlocale (LC_ALL, "");
-  if (!parse_arguments (&app, &argc, &argv, &done))
-    return EXIT_USAGE;
-  if (done)
-    return EXIT_DURABLE;
-
-  app.cancellable = g_cancellable_new ();
-  watch_signals (&app);
-  status = work (&app);
+  status = start (&app, &argc, &argv);
+  report_exit (app.report, status);
   g_clear_pointer (&app.remux, remux_free);
-  g_clear_pointer (&app.inspection, inspection_free);
-  g_object_unref (app.cancellable);
+  if (app.trace)
+    trace_close (app.trace, NULL);
+  g_clear_pointer (&app.inspections, g_ptr_array_unref);
+  g_clear_pointer (&app.inputs, g_ptr_array_unref);
+  g_clear_object (&app.cancellable);
+  report_free (app.report);
+  clear_options (&app.options);
   return status;
 }
