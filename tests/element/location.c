@@ -14,6 +14,11 @@
 
 #include <glib/gstdio.h>
 
+#define BYTES_OF_A_NAME_50                                                     \
+  "0123456789abcdefghijklmnopqrstuvwxyz 0123456789\xff\xfe\n"
+#define NAME_OF_255_BYTES                                                      \
+  BYTES_OF_A_NAME_50 BYTES_OF_A_NAME_50 BYTES_OF_A_NAME_50 BYTES_OF_A_NAME_50  \
+      BYTES_OF_A_NAME_50 "12345"
 #define HANDLER(rig) GST_URI_HANDLER ((rig)->sink)
 
 static gchar *
@@ -117,10 +122,15 @@ GST_START_TEST (test_bad_uri)
 }
 GST_END_TEST;
 
+static const gchar *names[] = { "\xff\xfe caf\xe9 %41\n.bin", "%d %s %n %05d",
+  "\"quoted\" 'quoted' `quoted` $HOME \\ back", "-n", "...", " ", "\n",
+  "\x01\x1b[31m\x7f\t", "file:", "#?&;=+:*|<>", "\xf0\x9f\x93\xbc \xe2\x80\xae",
+  "\xc3", NAME_OF_255_BYTES };
+
 /* A file name is bytes; a URI has them escaped, a message cannot have them. */
 GST_START_TEST (test_name_of_any_bytes)
 {
-  gchar *path = wb_path ("\xff\xfe caf\xe9 %41\n.bin");
+  gchar *path = wb_path (names[__i__]);
   g_autoptr (WbRig) rig = wb_rig_new (path, NULL);
   gchar *got, *uri, *back;
 
@@ -417,7 +427,7 @@ location_suite (void)
   tcase_add_test (tcase, test_property);
   tcase_add_test (tcase, test_uri);
   tcase_add_test (tcase, test_bad_uri);
-  tcase_add_test (tcase, test_name_of_any_bytes);
+  tcase_add_loop_test (tcase, test_name_of_any_bytes, 0, G_N_ELEMENTS (names));
   tcase_add_test (tcase, test_relative_location);
   tcase_add_test (tcase, test_change_while_open);
   tcase_add_test (tcase, test_no_location);
