@@ -215,6 +215,33 @@ wb_difference (
       i, a[i], b[i], got_size, wanted_size);
 }
 
+void
+wb_assert_same_file (const gchar *path, gint64 offset, const gchar *wanted_path)
+{
+  const gsize step = WB_MIB (1);
+  guint8 *got = g_malloc (step), *wanted = g_malloc (step);
+  FILE *a = g_fopen (path, "rb"), *b = g_fopen (wanted_path, "rb");
+  gint64 at = 0;
+  gsize n, m;
+
+  fail_unless (a != NULL && b != NULL);
+  fail_unless (fseeko (a, offset, SEEK_SET) == 0);
+  do {
+    gchar *difference;
+
+    n = fread (got, 1, step, a);
+    m = fread (wanted, 1, step, b);
+    difference = wb_difference (got, n, wanted, m);
+    fail_unless (difference == NULL, "from byte %" G_GINT64_FORMAT " on: %s",
+        at, difference);
+    at += n;
+  } while (n > 0);
+  fclose (a);
+  fclose (b);
+  g_free (got);
+  g_free (wanted);
+}
+
 /*** Contents *****************************************************************/
 
 void

@@ -97,6 +97,10 @@ gchar *wb_difference (
   }                                                                            \
   G_STMT_END
 
+/* From an offset on, a file is another one; they may be larger than memory. */
+void wb_assert_same_file (
+    const gchar *path, gint64 offset, const gchar *wanted_path);
+
 /* Contents */
 
 /* The byte that belongs at a position: all bytes near it differ from those

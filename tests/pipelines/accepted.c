@@ -3,10 +3,11 @@
  * Other people's programs take the file: ffprobe counts its frames,
  * mkvmerge reads all of it and writes it anew, without a complaint.
  *
- *   accepted ffprobe|mkvmerge FRAMES DESCRIPTION
+ *   accepted ffprobe|mkvmerge FRAMES DESCRIPTION [RUNS]
  *
  * FRAMES is how many the first video track has, DESCRIPTION the pipeline up
- * to the muxer.
+ * to the muxer. With RUNS it is run so often, each time appending: the file
+ * has as many parts, and FRAMES is that of all of them.
  */
 
 #include "../common/wbpipe.h"
@@ -16,11 +17,12 @@
 static const gchar *tool;
 static gint64 frames;
 static gchar *description;
+static guint runs = 1;
 
 /* The window is small, and the file is there when the pipeline is at its end,
  * and not only when it has been stopped. */
 static void
-make_file (const gchar *path)
+run_once (const gchar *path)
 {
   gchar *problem, *missing;
   GstElement *pipeline = wb_pipe_parse (description, &missing);
@@ -36,6 +38,15 @@ make_file (const gchar *path)
   gst_object_unref (pipeline);
   wb_assert_file (path, at_eos->data, at_eos->len);
   g_byte_array_unref (at_eos);
+}
+
+static void
+make_file (const gchar *path)
+{
+  guint i;
+
+  for (i = 0; i < runs; i++)
+    run_once (path);
 }
 
 static gchar *
@@ -58,8 +69,10 @@ run_tool (const gchar *const *argv)
 GST_START_TEST (test_ffprobe)
 {
   gchar *path = wb_path ("file"), *out;
-  const gchar *argv[] = { tool, "-v", "warning", "-count_frames",
-    "-select_streams", "v:0", "-show_entries", "stream=nb_read_frames", "-of",
+  /* It always warns of a second part. */
+  const gchar *level = runs > 1 ? "error" : "warning";
+  const gchar *argv[] = { tool, "-v", level, "-count_frames", "-select_streams",
+    "v:0", "-show_entries", "stream=nb_read_frames", "-of",
     "default=nokey=1:noprint_wrappers=1", path, NULL };
 
   make_file (path);
@@ -110,12 +123,15 @@ main (int argc, char **argv)
   gint ret;
 
   gst_init (&argc, &argv);
-  if (argc != 4)
-    g_error ("usage: accepted ffprobe|mkvmerge FRAMES DESCRIPTION");
+  if (argc < 4 || argc > 5)
+    g_error ("usage: accepted ffprobe|mkvmerge FRAMES DESCRIPTION [RUNS]");
   tool = argv[1];
   frames = g_ascii_strtoll (argv[2], NULL, 10);
+  if (argc == 5)
+    runs = g_ascii_strtoull (argv[4], NULL, 10);
   description =
-      g_strconcat (argv[3], " ! wbfilesink name=ours " WB_TINY_WINDOW, NULL);
+      g_strdup_printf ("%s ! wbfilesink name=ours " WB_TINY_WINDOW " append=%d",
+          argv[3], runs > 1);
 
   found = g_find_program_in_path (tool);
   if (found == NULL)
