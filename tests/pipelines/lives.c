@@ -462,19 +462,29 @@ GST_START_TEST (test_live)
 }
 GST_END_TEST;
 
-/* An application that knows only a URI, and a user who has set the rank */
-GST_START_TEST (test_by_uri)
+/* What a user does with GST_PLUGIN_FEATURE_RANK */
+static void
+prefer_ours (gboolean prefer)
 {
   GstElementFactory *factory = gst_element_factory_find ("wbfilesink");
+
+  gst_plugin_feature_set_rank (
+      GST_PLUGIN_FEATURE (factory), prefer ? G_MAXINT : GST_RANK_NONE);
+  gst_object_unref (factory);
+}
+
+/* An application that knows only a URI */
+GST_START_TEST (test_by_uri)
+{
   gchar *path = wb_path ("by uri"), *problem, *uri;
   GstElement *pipeline = gst_pipeline_new (NULL);
   GstElement *src = gst_element_factory_make ("fakesrc", NULL), *sink;
 
   uri = gst_filename_to_uri (path, NULL);
-  gst_plugin_feature_set_rank (GST_PLUGIN_FEATURE (factory), G_MAXINT);
+  prefer_ours (TRUE);
   sink = gst_element_make_from_uri (GST_URI_SINK, uri, NULL, NULL);
-  gst_plugin_feature_set_rank (GST_PLUGIN_FEATURE (factory), GST_RANK_NONE);
-  fail_unless (gst_element_get_factory (sink) == factory);
+  prefer_ours (FALSE);
+  assert_equals_string (G_OBJECT_TYPE_NAME (sink), "GstWbFileSink");
 
   gst_util_set_object_arg (G_OBJECT (src), "sizetype", "fixed");
   g_object_set (src, "num-buffers", 10, "sizemax", 1000, NULL);
@@ -483,9 +493,50 @@ GST_START_TEST (test_by_uri)
   fail_unless (wb_pipe_run (pipeline, &problem), "%s", problem);
   stop_pipeline (pipeline);
   fail_unless_equals_int64 (wb_file_size (path), 10000);
-  gst_object_unref (factory);
   g_free (path);
   g_free (uri);
+}
+GST_END_TEST;
+
+/* uritranscodebin, which makes its sink so */
+GST_START_TEST (test_transcode)
+{
+  gchar *in, *out = wb_path ("out.ogg"), *in_uri, *out_uri, *missing, *problem;
+  gchar *description, *result;
+  GstElement *pipeline =
+      pipeline_of ("audiotestsrc num-buffers=50 ! wavenc", 0, &in);
+  GstElement *sink;
+
+  fail_unless (wb_pipe_run (pipeline, &problem), "%s", problem);
+  stop_pipeline (pipeline);
+  in_uri = gst_filename_to_uri (in, NULL);
+  out_uri = gst_filename_to_uri (out, NULL);
+  description = g_strdup_printf ("uritranscodebin source-uri=%s dest-uri=%s "
+                                 "profile=application/ogg:audio/x-vorbis",
+      in_uri, out_uri);
+  pipeline = wb_pipe_parse (description, &missing);
+  if (pipeline == NULL) {
+    wb_skip (missing);
+  } else {
+    _gst_check_expecting_log = TRUE;
+    prefer_ours (TRUE);
+    fail_unless (wb_pipe_run (pipeline, &problem), "%s", problem);
+    prefer_ours (FALSE);
+    sink = wb_pipe_get (pipeline, "sink");
+    assert_equals_string (G_OBJECT_TYPE_NAME (sink), "GstWbFileSink");
+    result = wb_stat_string (sink, "sync-result");
+    assert_equals_string (result, "durable");
+    fail_unless_equals_uint64 (
+        wb_stat (sink, "high-water-mark"), (guint64) wb_file_size (out));
+    g_free (result);
+    gst_object_unref (sink);
+    stop_pipeline (pipeline);
+  }
+  g_free (description);
+  g_free (in_uri);
+  g_free (out_uri);
+  g_free (in);
+  g_free (out);
 }
 GST_END_TEST;
 
@@ -502,6 +553,7 @@ lives_suite (void)
   tcase_add_test (tcase, test_flushing_seeks);
   tcase_add_test (tcase, test_live);
   tcase_add_test (tcase, test_by_uri);
+  tcase_add_test (tcase, test_transcode);
 
   return suite;
 }
