@@ -429,6 +429,93 @@ GST_START_TEST (test_buffers_are_released)
 }
 GST_END_TEST;
 
+/* Without EOS, each as soon as it is written */
+GST_START_TEST (test_released_when_written)
+{
+  gchar *path = wb_path ("file");
+  g_autoptr (WbRig) rig = NULL;
+  gint freed = 0, i, n = 50;
+
+  /* filesink keeps up to 64 KiB for itself. */
+  WB_OWN_TEST ();
+
+  rig = wb_rig_new (path, "enable-last-sample=false");
+  wb_rig_play (rig, GST_FORMAT_TIME);
+  for (i = 0; i < n; i++) {
+    GstBuffer *buffer = wb_buffer (0, 100000, 1);
+
+    gst_mini_object_weak_ref (
+        GST_MINI_OBJECT_CAST (buffer), count_freed, &freed);
+    fail_unless_equals_int (gst_pad_push (rig->src, buffer), GST_FLOW_OK);
+  }
+  fail_unless (wb_file_reaches (path, n * 100000));
+  for (i = 0; i < WB_PATIENCE * 100 && g_atomic_int_get (&freed) < n; i++)
+    g_usleep (10000);
+  fail_unless_equals_int (g_atomic_int_get (&freed), n);
+  g_free (path);
+}
+GST_END_TEST;
+
+typedef struct
+{
+  WbRig *rig;
+  gint pushed, freed;
+} Flood;
+
+static gpointer
+flood_func (gpointer data)
+{
+  Flood *flood = data;
+  GstFlowReturn flow = GST_FLOW_OK;
+  guint i;
+
+  for (i = 0; i < 100 && flow == GST_FLOW_OK; i++) {
+    GstBuffer *buffer = wb_buffer (i * 100000, 100000, 1);
+
+    gst_mini_object_weak_ref (
+        GST_MINI_OBJECT_CAST (buffer), count_freed, &flood->freed);
+    g_atomic_int_inc (&flood->pushed);
+    flow = gst_pad_push (flood->rig->src, buffer);
+  }
+
+  return GINT_TO_POINTER (flow);
+}
+
+/* A target that takes nothing: what is held is what the bound of the queue
+ * says, the batch that is being written, and the one in the push. */
+GST_START_TEST (test_held_within_the_bound)
+{
+  const gint most = (WB_MIB (1) + WB_MIB (1)) / 100000 + 2;
+  g_autoptr (WbFifo) fifo = NULL;
+  g_autoptr (WbRig) rig = NULL;
+  Flood flood = { NULL, 0, 0 };
+  WbTask *task;
+
+  WB_OWN_TEST ();
+
+  fifo = wb_fifo_new ();
+  rig = wb_rig_new (
+      fifo->path, "enable-last-sample=false max-queued-bytes=1048576");
+  flood.rig = rig;
+  wb_rig_play (rig, GST_FORMAT_TIME);
+  task = wb_task_new (flood_func, &flood);
+  fail_unless (wb_stat_reaches (rig->sink, "queued-bytes", 900000));
+  fail_if (wb_task_ends_within (task, 0.2));
+  fail_unless (
+      g_atomic_int_get (&flood.pushed) - g_atomic_int_get (&flood.freed)
+          <= most,
+      "%d buffers are held, %d may be",
+      g_atomic_int_get (&flood.pushed) - g_atomic_int_get (&flood.freed), most);
+  wb_fifo_read (fifo, 65536, 0);
+  fail_unless_equals_int (wb_task_flow (task, "push"), GST_FLOW_OK);
+  fail_unless (wb_rig_eos (rig));
+  fail_unless_equals_int (g_atomic_int_get (&flood.freed), 100);
+  wb_rig_state (rig, GST_STATE_NULL);
+  wb_fifo_finish (fifo);
+  fail_unless_equals_int (fifo->bytes->len, 100 * 100000);
+}
+GST_END_TEST;
+
 /* No copy of what need not be copied: while the target takes nothing the
  * queue holds the very buffer. */
 GST_START_TEST (test_buffers_are_not_copied)
@@ -648,6 +735,8 @@ buffers_suite (void)
   tcase_add_loop_test (tcase, test_pool_never_starves, 0, N_POOL_WAYS);
   tcase_add_test (tcase, test_pool_into_file);
   tcase_add_test (tcase, test_buffers_are_released);
+  tcase_add_test (tcase, test_released_when_written);
+  tcase_add_test (tcase, test_held_within_the_bound);
   tcase_add_test (tcase, test_buffers_are_not_copied);
   tcase_add_test (tcase, test_memory_shared_with_the_sender);
   tcase_add_test (tcase, test_other_memory);
