@@ -65,6 +65,7 @@ identify_target (WbFile *file)
   if (file->sys->fstat (file->fd, &status) != 0)
     return errno;
   file->device = status.st_dev;
+  file->own_device = status.st_rdev;
   file->inode = status.st_ino;
   file->regular = S_ISREG (status.st_mode);
 #ifdef S_ISFIFO
@@ -177,7 +178,8 @@ wbf_io_open (WbFile *file)
     return FALSE;
   file->identified = TRUE;
   if (file->control)
-    file->shared = wb_device_get (file->device);
+    file->shared =
+        wb_device_get (file->block_device ? file->own_device : file->device);
   set_up_fifo (file);
   return wbf_set_up_space (file);
 }

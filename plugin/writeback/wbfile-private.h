@@ -70,6 +70,7 @@ struct _WbFile
   gboolean block_device;
   gboolean fifo;
   dev_t device;
+  dev_t own_device; /* of a block device: the disk itself */
   ino_t inode;
   guint64 base;
   guint64 size_at_open;
