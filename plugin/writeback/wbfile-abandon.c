@@ -33,36 +33,44 @@ wbf_registry_remove (WbFile *file)
   pthread_mutex_unlock (&registry_lock);
 }
 
-/* Of a file that hangs in its open only the name is known. */
+/* By name, and by what the name leads to if `status` tells it. Of a file that
+ * hangs in its open only the name is known. Locked. */
 static gboolean
-same_file (
-    const WbFile *left_behind, const WbFile *file, const struct stat *status)
+registry_has (const char *location, const struct stat *status)
 {
-  if (!left_behind->identified)
-    return strcmp (left_behind->location, file->location) == 0;
-  return status != NULL && left_behind->device == status->st_dev
-      && left_behind->inode == status->st_ino;
+  for (GSList *link = registry; link != NULL; link = link->next) {
+    const WbFile *file = link->data;
+
+    if (strcmp (file->location, location) == 0)
+      return TRUE;
+    if (status != NULL && file->identified && file->device == status->st_dev
+        && file->inode == status->st_ino)
+      return TRUE;
+  }
+  return FALSE;
 }
 
-/* Before the open, which may truncate. On the I/O thread, locked; unlocks. */
+/* Before the open, which may truncate. On the I/O thread, locked; unlocks. The
+ * name comes first: it is known at once, where stat() may hang on the same
+ * storage. */
 gboolean
 wbf_registry_is_busy (WbFile *file)
 {
   struct stat status;
-  gboolean exists, busy = FALSE, empty;
+  gboolean exists, busy, empty;
 
   pthread_mutex_lock (&registry_lock);
   empty = registry == NULL;
+  busy = registry_has (file->location, NULL);
   pthread_mutex_unlock (&registry_lock);
-  if (empty)
-    return FALSE;
+  if (empty || busy)
+    return busy;
 
   wbf_enter (file, &file->io_call, "stat", 0);
   exists = file->sys->stat (file->location, &status) == 0;
   wbf_leave (file, &file->io_call);
   pthread_mutex_lock (&registry_lock);
-  for (GSList *link = registry; link != NULL && !busy; link = link->next)
-    busy = same_file (link->data, file, exists ? &status : NULL);
+  busy = registry_has (file->location, exists ? &status : NULL);
   pthread_mutex_unlock (&registry_lock);
   return busy;
 }
