@@ -102,6 +102,8 @@ wbf_reserve_ahead (WbFile *file, guint64 write_end)
     return;
   expected = wb_prealloc_expected (prealloc, &source);
   free = ask_free_space (file);
+  if (file->abandoned)
+    return;
   check_fit (file, expected, source, free);
   expected = expected != 0 ? expected : length;
 
@@ -140,39 +142,59 @@ wbf_call_truncate (WbFile *file, guint64 size)
   return code;
 }
 
+static int
+call_fstat (WbFile *file, struct stat *status)
+{
+  int code;
+
+  wbf_enter (file, &file->io_call, "fstat", file->planner.high_water);
+  code = file->sys->fstat (file->fd, status) == 0 ? 0 : errno;
+  wbf_leave (file, &file->io_call);
+  return code;
+}
+
+/* What the truncation has left beyond the end: a hint. */
+static void
+punch_rest (WbFile *file, const struct stat *status)
+{
+  gint64 size = status->st_size, left;
+
+  wbf_enter (file, &file->io_call, "fiemap", (guint64) size);
+  left = file->sys->blocks_beyond (file->fd, size);
+  wbf_leave (file, &file->io_call);
+  if (left < MAX (status->st_blksize, 1) || file->abandoned)
+    return;
+  wbf_enter (file, &file->io_call, "fallocate (punch)", (guint64) size);
+  file->sys->punch (file->fd, size, G_MAXINT64 - size);
+  wbf_leave (file, &file->io_call);
+}
+
 /* Gives back what was reserved beyond the file's end, after every reservation
  * that was only tried: ext4 keeps a part of one that failed, and xfs goes on to
  * keep blocks of its own beyond the end of a file once it has seen one.
- * Truncating a file to its
- * own size does it on ext4 and xfs; what is left is looked for, and punched
- * (which helps on xfs and does nothing on ext4). A promise: a failure is an
- * error. */
+ * Truncating a file to its own size does it on ext4 and xfs; what is left is
+ * looked for, and punched (which helps on xfs and does nothing on ext4). A
+ * promise: a failure is an error. A thread that was left behind in one of the
+ * calls does not make the next: the file may be another's by then. */
 void
 wbf_trim (WbFile *file)
 {
+  guint64 high_water = file->planner.high_water;
   struct stat status;
-  gint64 left;
   int code;
 
-  if (!file->reserve_tried
+  if (file->abandoned || !file->reserve_tried
       || file->trimmed_after == file->stats.bytes_written + 1)
     return;
   file->trimmed_after = file->stats.bytes_written + 1;
-  wbf_enter (file, &file->io_call, "ftruncate", file->planner.high_water);
-  code = file->sys->fstat (file->fd, &status) == 0
-          && file->sys->truncate (file->fd, status.st_size) == 0
-      ? 0
-      : errno;
-  if (code == 0) {
-    left = file->sys->blocks_beyond (file->fd, status.st_size);
-    if (left >= MAX (status.st_blksize, 1))
-      file->sys->punch (file->fd, status.st_size, G_MAXINT64 - status.st_size);
-  }
-  wbf_leave (file, &file->io_call);
+  code = call_fstat (file, &status);
+  if (code == 0 && !file->abandoned)
+    code = wbf_call_truncate (file, (guint64) status.st_size);
+  if (code == 0 && !file->abandoned)
+    punch_rest (file, &status);
   if (code != 0)
-    wbf_latch (
-        file, WB_ERROR_WRITE, code, "ftruncate", file->planner.high_water);
-  wb_prealloc_trimmed (&file->prealloc, file->planner.high_water);
+    wbf_latch (file, WB_ERROR_WRITE, code, "ftruncate", high_water);
+  wb_prealloc_trimmed (&file->prealloc, high_water);
 }
 
 /* Reserves [from, to) for good. 0, or the errno. */
@@ -191,20 +213,25 @@ reserve_all (WbFile *file, guint64 from, guint64 to)
 }
 
 /* Takes back what a failed requirement has done: the file is as it was, or is
- * not there. */
+ * not there. Not so a thread that was left behind. */
 static void
 undo_open (WbFile *file)
 {
   struct stat now;
+  gboolean ours;
 
-  if (file->reserve_tried)
+  if (file->reserve_tried && !file->abandoned)
     wbf_call_truncate (file, file->size_at_open);
-  if (!file->created)
+  if (!file->created || file->abandoned)
+    return;
+  wbf_enter (file, &file->io_call, "stat", 0);
+  ours = file->sys->stat (file->location, &now) == 0
+      && now.st_dev == file->device && now.st_ino == file->inode;
+  wbf_leave (file, &file->io_call);
+  if (!ours || file->abandoned)
     return;
   wbf_enter (file, &file->io_call, "unlink", 0);
-  if (file->sys->stat (file->location, &now) == 0 && now.st_dev == file->device
-      && now.st_ino == file->inode)
-    file->sys->unlink (file->location);
+  file->sys->unlink (file->location);
   wbf_leave (file, &file->io_call);
 }
 

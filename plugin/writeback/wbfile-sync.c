@@ -86,6 +86,9 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   int code;
 
   wbf_settle_requirement (file);
+  /* After each call: a thread that was left behind in it makes no other. */
+  if (file->abandoned)
+    return WB_RESULT_CANCELLED;
   if (kind == WB_SYNC_NONE) {
     if (finish)
       wbf_trim (file);
@@ -99,6 +102,8 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   wbf_say_locked (file, WB_LOG_DEBUG, "everything has been retired");
   if (finish)
     wbf_trim (file);
+  if (file->abandoned)
+    return WB_RESULT_CANCELLED;
 
   covered = file->planner.high_water;
   /* Also after an error: what was taken before it shall be on the disk. But an
@@ -109,6 +114,8 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   /* It may have been given an error that is this sync's to report. */
   while (file->interval_syncing && !file->abandoned)
     wbf_wait_until (file, &file->io_cond, -1);
+  if (file->abandoned)
+    return WB_RESULT_CANCELLED;
   if (code != 0 && (wbf_is_refusal (code) || (code == EROFS && !file->regular)))
     return file->error.kind == WB_ERROR_NONE ? WB_RESULT_SKIPPED
                                              : WB_RESULT_FAILED;
