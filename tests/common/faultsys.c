@@ -22,14 +22,15 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static Plan plans[FAULT_CALLS];
 static guint hanging;
-static gboolean released, hit, interrupt_writes;
+static gboolean released, hit, interrupt_writes, ideal_disk;
+static gint64 hanging_since;
 static guint interruptions;
 static gsize longest_write;
 static int descriptors;
 
 static const char *const names[FAULT_CALLS] = { "open", "fstat", "write",
-  "start", "wait", "drop", "reserve", "truncate", "fsync", "fdatasync",
-  "fsync-directory", "close" };
+  "start", "wait", "drop", "reserve", "truncate", "punch", "free-space",
+  "blocks-beyond", "fsync", "fdatasync", "fsync-directory", "close" };
 
 const char *
 fault_name (FaultCall call)
@@ -43,7 +44,7 @@ fault_reset (void)
   pthread_mutex_lock (&lock);
   g_assert_cmpuint (hanging, ==, 0);
   memset (plans, 0, sizeof plans);
-  released = hit = interrupt_writes = FALSE;
+  released = hit = interrupt_writes = ideal_disk = FALSE;
   interruptions = 0;
   longest_write = 0;
   pthread_mutex_unlock (&lock);
@@ -99,6 +100,25 @@ fault_release (void)
   pthread_mutex_unlock (&lock);
 }
 
+void
+fault_ideal_disk (gboolean ideal)
+{
+  pthread_mutex_lock (&lock);
+  ideal_disk = ideal;
+  pthread_mutex_unlock (&lock);
+}
+
+static gboolean
+is_ideal (void)
+{
+  gboolean ideal;
+
+  pthread_mutex_lock (&lock);
+  ideal = ideal_disk;
+  pthread_mutex_unlock (&lock);
+  return ideal;
+}
+
 guint
 fault_count (FaultCall call)
 {
@@ -151,6 +171,36 @@ fault_wait_hanging (void)
   return hangs;
 }
 
+gint64
+fault_hanging_since (void)
+{
+  gint64 since;
+
+  pthread_mutex_lock (&lock);
+  since = hanging > 0 ? hanging_since : 0;
+  pthread_mutex_unlock (&lock);
+  return since;
+}
+
+guint
+fault_count_threads (void)
+{
+  GDir *tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  const gchar *task;
+  guint n = 0;
+
+  while (tasks != NULL && (task = g_dir_read_name (tasks)) != NULL) {
+    g_autofree gchar *path =
+        g_build_filename ("/proc/self/task", task, "comm", NULL);
+    g_autofree gchar *name = NULL;
+
+    if (g_file_get_contents (path, &name, NULL, NULL))
+      n += g_str_has_prefix (name, "wbfile");
+  }
+  g_clear_pointer (&tasks, g_dir_close);
+  return n;
+}
+
 int
 fault_open_descriptors (void)
 {
@@ -169,6 +219,7 @@ hang (Plan *plan)
 
   hit = TRUE;
   hanging++;
+  hanging_since = g_get_monotonic_time ();
   pthread_cond_broadcast (&changed);
   while (!released) {
     if (plan->delay_us == 0)
@@ -268,11 +319,27 @@ fault_write (int fd, const struct iovec *vectors, int n, gint64 offset)
   return wb_sys_default ()->write (fd, &first, 1, offset);
 }
 
+/* A call that an ideal disk answers itself. */
+static gboolean
+answered (FaultCall call, int *result)
+{
+  if (meet (call))
+    *result = -1;
+  else if (is_ideal ())
+    *result = 0;
+  else
+    return FALSE;
+  return TRUE;
+}
+
 static int
 fault_reserve (int fd, gint64 offset, gint64 length)
 {
-  return meet (FAULT_RESERVE) ? -1
-                              : wb_sys_default ()->reserve (fd, offset, length);
+  int result;
+
+  return answered (FAULT_RESERVE, &result)
+      ? result
+      : wb_sys_default ()->reserve (fd, offset, length);
 }
 
 static int
@@ -282,44 +349,101 @@ fault_truncate (int fd, gint64 size)
 }
 
 static int
+fault_punch (int fd, gint64 offset, gint64 length)
+{
+  int result;
+
+  return answered (FAULT_PUNCH, &result)
+      ? result
+      : wb_sys_default ()->punch (fd, offset, length);
+}
+
+static int
 fault_sync (int fd)
 {
-  return meet (FAULT_SYNC) ? -1 : wb_sys_default ()->sync (fd);
+  int result;
+
+  return answered (FAULT_SYNC, &result) ? result : wb_sys_default ()->sync (fd);
 }
 
 static int
 fault_sync_data (int fd)
 {
-  return meet (FAULT_SYNC_DATA) ? -1 : wb_sys_default ()->sync_data (fd);
+  int result;
+
+  return answered (FAULT_SYNC_DATA, &result)
+      ? result
+      : wb_sys_default ()->sync_data (fd);
 }
 
 static int
 fault_sync_directory (const char *path)
 {
-  return meet (FAULT_SYNC_DIRECTORY) ? -1
-                                     : wb_sys_default ()->sync_directory (path);
+  int result;
+
+  return answered (FAULT_SYNC_DIRECTORY, &result)
+      ? result
+      : wb_sys_default ()->sync_directory (path);
 }
 
 static int
 fault_start (int fd, gint64 offset, gint64 length)
 {
-  return meet (FAULT_START)
-      ? -1
+  int result;
+
+  return answered (FAULT_START, &result)
+      ? result
       : wb_sys_default ()->writeout_start (fd, offset, length);
 }
 
 static int
 fault_wait (int fd, gint64 offset, gint64 length)
 {
-  return meet (FAULT_WAIT)
-      ? -1
+  int result;
+
+  return answered (FAULT_WAIT, &result)
+      ? result
       : wb_sys_default ()->writeout_wait (fd, offset, length);
 }
 
 static int
 fault_drop (int fd, gint64 offset, gint64 length)
 {
-  return meet (FAULT_DROP) ? -1 : wb_sys_default ()->drop (fd, offset, length);
+  int result;
+
+  return answered (FAULT_DROP, &result)
+      ? result
+      : wb_sys_default ()->drop (fd, offset, length);
+}
+
+static int
+fault_probe (int fd)
+{
+  return is_ideal () ? 0 : wb_sys_default ()->writeout_probe (fd);
+}
+
+static const char *
+fault_file_system (int fd, char buffer[32])
+{
+  return is_ideal () ? "ext4" : wb_sys_default ()->file_system (fd, buffer);
+}
+
+static gint64
+fault_free_space (int fd)
+{
+  if (meet (FAULT_FREE_SPACE))
+    return -1;
+  return is_ideal () ? G_MAXINT64 : wb_sys_default ()->free_space (fd);
+}
+
+/* Some are left after the truncation, as xfs leaves them. */
+static gint64
+fault_blocks_beyond (int fd, gint64 offset)
+{
+  if (meet (FAULT_BLOCKS_BEYOND))
+    return -1;
+  return is_ideal () ? 1024 * 1024
+                     : wb_sys_default ()->blocks_beyond (fd, offset);
 }
 
 const WbSys *
@@ -337,12 +461,17 @@ fault_sys (void)
     table.write = fault_write;
     table.reserve = fault_reserve;
     table.truncate = fault_truncate;
+    table.punch = fault_punch;
     table.sync = fault_sync;
     table.sync_data = fault_sync_data;
     table.sync_directory = fault_sync_directory;
     table.writeout_start = fault_start;
     table.writeout_wait = fault_wait;
     table.drop = fault_drop;
+    table.writeout_probe = fault_probe;
+    table.file_system = fault_file_system;
+    table.free_space = fault_free_space;
+    table.blocks_beyond = fault_blocks_beyond;
     g_once_init_leave (&once, 1);
   }
   return &table;

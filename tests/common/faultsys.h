@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * One plan a process. pthread locks, so that a race checker understands them.
+ * One plan a process: tests that run many plans at once fork. pthread locks, so
+ * that a race checker understands them.
  */
 #pragma once
 
@@ -21,6 +22,9 @@ typedef enum
   FAULT_DROP,
   FAULT_RESERVE,
   FAULT_TRUNCATE,
+  FAULT_PUNCH,
+  FAULT_FREE_SPACE,
+  FAULT_BLOCKS_BEYOND,
   FAULT_SYNC,
   FAULT_SYNC_DATA,
   FAULT_SYNC_DIRECTORY,
@@ -41,14 +45,22 @@ void fault_shorten_writes (gsize most);
 /* Every write says EINTR, then EAGAIN, then goes through. */
 void fault_interrupt_writes (gboolean interrupt);
 void fault_release (void);
+/* Whatever the disk under the test may be: space, write-out and syncs succeed
+ * at once and reach nothing. Only what makes the file's content goes to the
+ * system, so that a test can bound the time of what it does itself. */
+void fault_ideal_disk (gboolean ideal);
 
 guint fault_count (FaultCall call);
 /* TRUE if the planned failure or hang was reached. */
 gboolean fault_was_hit (void);
 /* Waits until a call hangs. FALSE after ten seconds. */
 gboolean fault_wait_hanging (void);
+/* Since when a call hangs (monotonic, us), or 0. */
+gint64 fault_hanging_since (void);
 /* Opened and not closed yet. */
 int fault_open_descriptors (void);
+/* The writer's own threads in this process; 0 where the system does not say. */
+guint fault_count_threads (void);
 const char *fault_name (FaultCall call);
 
 const WbSys *fault_sys (void);

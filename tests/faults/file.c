@@ -40,26 +40,6 @@ typedef struct
   WbStall stall;
 } Outcome;
 
-/* The writer's own threads in this process; 0 where the system does not say. */
-static guint
-count_threads (void)
-{
-  GDir *tasks = g_dir_open ("/proc/self/task", 0, NULL);
-  const gchar *task;
-  guint n = 0;
-
-  while (tasks != NULL && (task = g_dir_read_name (tasks)) != NULL) {
-    g_autofree gchar *path =
-        g_build_filename ("/proc/self/task", task, "comm", NULL);
-    g_autofree gchar *name = NULL;
-
-    if (g_file_get_contents (path, &name, NULL, NULL))
-      n += g_str_has_prefix (name, "wbfile");
-  }
-  g_clear_pointer (&tasks, g_dir_close);
-  return n;
-}
-
 static void
 set_up (Fixture *f, gconstpointer data)
 {
@@ -203,7 +183,7 @@ assert_nothing_left (Fixture *f)
 {
   gint64 deadline = g_get_monotonic_time () + GENEROUS_US;
 
-  while (fault_open_descriptors () > 0 || count_threads () > 0
+  while (fault_open_descriptors () > 0 || fault_count_threads () > 0
       || g_atomic_int_get ((gint *) &f->released) < (gint) f->held) {
     g_assert_cmpint (g_get_monotonic_time (), <, deadline);
     g_usleep (1000);
@@ -214,7 +194,8 @@ assert_nothing_left (Fixture *f)
 static gboolean
 is_hint (FaultCall call)
 {
-  return call == FAULT_DROP || call == FAULT_RESERVE;
+  return call == FAULT_DROP || call == FAULT_RESERVE || call == FAULT_PUNCH
+      || call == FAULT_FREE_SPACE || call == FAULT_BLOCKS_BEYOND;
 }
 
 static void
