@@ -75,6 +75,13 @@ typedef enum
   ON_SYNC_TIMEOUT_ERROR
 } OnSyncTimeout;
 
+typedef enum
+{
+  ERROR_NONE,
+  ERROR_BEING_POSTED,
+  ERROR_POSTED
+} ErrorState;
+
 /* What gst_base_sink_wait_preroll() returns for a step; its name is private to
  * the base class. */
 #define FLOW_STEP GST_FLOW_CUSTOM_ERROR
@@ -91,6 +98,7 @@ typedef enum
 #define ASK_DURATION_FACTOR 64
 #define ASK_DURATION_LAST (1024 * MIB)
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
+#define ERROR_PATIENCE_US (G_USEC_PER_SEC / 4)
 /* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning
  * disk behind NFS (libfreemkv's history: 8, 64 and 128 MiB were slower). */
 #define DEFAULT_CHUNK_SIZE (32 * MIB)
@@ -163,7 +171,9 @@ struct _GstWbFileSink
   WbFile *file;       /* from start to stop */
   WbStats last_stats; /* of the last file, after stop */
   guint64 last_position;
-  gboolean error_posted; /* one a file */
+  ErrorState error_state; /* one a file */
+  GThread *error_poster;  /* only to compare */
+  GCond error_cond;       /* the error was posted */
   const WbSys *sys;
   guint serial; /* counts starts: an answer may come for an earlier file */
 
@@ -554,16 +564,42 @@ display_name (GstWbFileSink *self)
   return name;
 }
 
+/* TRUE: it is the caller's to post, who then says error_was_posted(). FALSE:
+ * somebody else has posted it. If another thread is just about to, that is
+ * waited for, because a pipeline that goes to NULL in between would drop the
+ * message, and EOS must not come before it; but not for longer than a state
+ * change may wait, should a handler of the message be what waits for that. */
 static gboolean
 claim_error (GstWbFileSink *self)
 {
+  gint64 deadline = g_get_monotonic_time () + ERROR_PATIENCE_US;
   gboolean first;
 
   GST_OBJECT_LOCK (self);
-  first = !self->error_posted;
-  self->error_posted = TRUE;
+  first = self->error_state == ERROR_NONE;
+  if (first) {
+    self->error_state = ERROR_BEING_POSTED;
+    self->error_poster = g_thread_self ();
+  }
+  while (!first && self->error_state == ERROR_BEING_POSTED
+      && self->error_poster != g_thread_self ()
+      && g_cond_wait_until (
+          &self->error_cond, GST_OBJECT_GET_LOCK (self), deadline))
+    ;
   GST_OBJECT_UNLOCK (self);
   return first;
+}
+
+static void
+error_was_posted (GstWbFileSink *self)
+{
+  GST_OBJECT_LOCK (self);
+  /* Unless it took so long that the next file was begun. */
+  if (self->error_state == ERROR_BEING_POSTED
+      && self->error_poster == g_thread_self ())
+    self->error_state = ERROR_POSTED;
+  g_cond_broadcast (&self->error_cond);
+  GST_OBJECT_UNLOCK (self);
 }
 
 /* The one place that turns an error of the file into a message. */
@@ -657,6 +693,7 @@ post_error (GstWbFileSink *self, const WbError *error)
           (NULL));
       break;
   }
+  error_was_posted (self);
 }
 
 static void
@@ -706,6 +743,7 @@ post_timeout (
   } else if (claim_error (self)) {
     GST_ELEMENT_ERROR (self, RESOURCE, SYNC,
         ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
+    error_was_posted (self);
   }
   return fatal;
 }
@@ -1073,12 +1111,14 @@ post_unreadable (GstWbFileSink *self, GstBuffer *buffer)
 {
   g_autofree gchar *name = display_name (self);
 
-  if (claim_error (self))
-    GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
-        ("Error while writing to file \"%s\": a buffer of %" G_GSIZE_FORMAT
-         " bytes could not be read.",
-            name, gst_buffer_get_size (buffer)),
-        ("mapping %" GST_PTR_FORMAT " failed", buffer));
+  if (!claim_error (self))
+    return;
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+      ("Error while writing to file \"%s\": a buffer of %" G_GSIZE_FORMAT
+       " bytes could not be read.",
+          name, gst_buffer_get_size (buffer)),
+      ("mapping %" GST_PTR_FORMAT " failed", buffer));
+  error_was_posted (self);
 }
 
 /* Memory that is not system memory is read here, on this thread and outside
@@ -1473,7 +1513,7 @@ gst_wb_file_sink_start (GstBaseSink *sink)
 
   fix_buffer_size (self);
   GST_OBJECT_LOCK (self);
-  self->error_posted = FALSE;
+  self->error_state = ERROR_NONE;
   self->last_position = 0;
   memset (&self->last_stats, 0, sizeof self->last_stats);
   fill_config (self, &config);
@@ -1679,6 +1719,7 @@ gst_wb_file_sink_finalize (GObject *object)
   gst_clear_object (&self->system_memory);
   g_free (self->location);
   g_free (self->uri);
+  g_cond_clear (&self->error_cond);
   G_OBJECT_CLASS (gst_wb_file_sink_parent_class)->finalize (object);
 }
 
@@ -1686,6 +1727,7 @@ static void
 gst_wb_file_sink_init (GstWbFileSink *self)
 {
   self->system_memory = gst_allocator_find (GST_ALLOCATOR_SYSMEM);
+  g_cond_init (&self->error_cond);
   self->buffer_mode = DEFAULT_BUFFER_MODE;
   self->buffer_size = DEFAULT_BUFFER_SIZE;
   self->append = DEFAULT_APPEND;
