@@ -121,6 +121,7 @@ begin (const Run *run, Job *job, guint index)
 
   memset (result, 0, sizeof *result);
   result->verdict = CASE_FAILED;
+  result->scale = run->scale;
   job->index = index;
   job->deadline_us = g_get_monotonic_time ()
       + (gint64) (run->seconds * run->scale * G_USEC_PER_SEC);

@@ -30,11 +30,12 @@ typedef enum
   CASE_FAILED
 } CaseVerdict;
 
-/* What a case has to say; the fields but the first two are the test's own. */
+/* What a case has to say; what is not commented is the test's own. */
 typedef struct
 {
   CaseVerdict verdict;
   gchar text[400]; /* why */
+  gdouble scale;   /* what its times were multiplied by in the end */
   gint64 times_us[CASES_TIMES];
   guint counts[CASES_COUNTS];
 } CaseResult;
