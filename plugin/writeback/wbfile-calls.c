@@ -144,12 +144,14 @@ wbf_is_no_space (int code)
   return code == ENOSPC;
 }
 
-/* The first error stays; sync_file_range and fsync report one only once. */
+/* The first error stays; sync_file_range and fsync report one only once. But a
+ * seek that was refused has lost nothing: what is lost after it counts. */
 void
 wbf_latch (
     WbFile *file, WbErrorKind kind, int code, const char *call, guint64 offset)
 {
-  if (file->error.kind != WB_ERROR_NONE)
+  if (wbf_is_broken (file)
+      || (kind == WB_ERROR_SEEK && file->error.kind == WB_ERROR_SEEK))
     return;
   file->error.kind = wbf_is_no_space (code) && kind != WB_ERROR_OPEN
       ? WB_ERROR_NO_SPACE

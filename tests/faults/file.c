@@ -339,6 +339,37 @@ test_transient_eacces (Fixture *f, gconstpointer data)
   g_assert_cmpint (o.error.code, ==, EACCES);
 }
 
+/* What came before a refused seek is written all the same; if that fails, it is
+ * known, and not tried for ever. */
+static void
+test_write_fails_after_refused_seek (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbFileConfig config;
+  guint64 from, furthest;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  fault_hang (FAULT_WRITE, 1);
+  fault_fail (FAULT_WRITE, 1, G_MAXUINT, EFBIG);
+  configure (f, &config);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  g_assert_true (fault_wait_hanging ());
+  g_assert_false (wb_file_seek (file, G_MAXUINT64, &from, &furthest));
+  fault_release ();
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
+          &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_FAILED);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_FAILED);
+  g_assert_cmpint (stats.error.kind, ==, WB_ERROR_WRITE);
+  g_assert_cmpuint (fault_count (FAULT_WRITE), ==, 1);
+}
+
 static void
 test_failed_fsync_is_final (Fixture *f, gconstpointer data)
 {
@@ -697,6 +728,7 @@ main (int argc, char **argv)
   ADD ("short-and-interrupted-writes", test_short_and_interrupted_writes);
   ADD ("interrupted-calls-go-on", test_interrupted_calls_go_on);
   ADD ("transient-eacces", test_transient_eacces);
+  ADD ("write-fails-after-refused-seek", test_write_fails_after_refused_seek);
   ADD ("failed-fsync-is-final", test_failed_fsync_is_final);
   ADD ("every-hang-is-bounded", test_every_hang_is_bounded);
   ADD ("short-hangs-lose-nothing", test_short_hangs_lose_nothing);
