@@ -525,19 +525,25 @@ wb_file_wait_sync (
   return status;
 }
 
+/* A wait for the finishing sync that was cancelled never heard how it went on:
+ * that sync counts, unless it was discarded by a flush. */
 gboolean
 wb_file_needs_sync (WbFile *file, guint64 *token)
 {
-  gboolean needed;
+  gboolean covered, pending, unheard;
 
   wbf_lock (file);
-  *token = file->token_done < file->token_finish
-          && file->accepted == file->accepted_at_finish
+  covered = file->accepted == file->accepted_at_finish;
+  pending = file->token_done < file->token_finish;
+  unheard = file->stats.sync_result == WB_RESULT_CANCELLED;
+  *token = covered
+          && (pending
+              || (unheard && file->token_done == file->token_finish
+                  && file->sync_done_result != WB_RESULT_CANCELLED))
       ? file->token_finish
       : 0;
-  needed = *token != 0 || file->accepted != file->accepted_at_finish;
   wbf_unlock (file);
-  return needed;
+  return !covered || pending || unheard;
 }
 
 void
