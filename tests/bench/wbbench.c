@@ -20,6 +20,7 @@
 #include "benchhist.h"
 #include "benchload.h"
 #include "benchorigin.h"
+#include "benchstamp.h"
 #include "benchwatch.h"
 
 #include <errno.h>
@@ -553,30 +554,11 @@ fresh_buffer (Sink *sink, gsize size)
   return buffer;
 }
 
-/* The sink, the buffer and the place in it, in each 8 bytes: bytes that went
- * astray, or an older patch over a newer one, show when files are compared. */
-static GstBuffer *
-stamped_buffer (Sink *sink, gsize size)
-{
-  GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
-  guint64 stamp = (guint64) sink->index << 56 | (guint64) ++sink->stamp << 24;
-  GstMapInfo map;
-  gsize i;
-
-  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
-  for (i = 0; i + 8 <= size; i += 8)
-    GST_WRITE_UINT64_LE (map.data + i, stamp + i / 8);
-  for (; i < size; i++)
-    map.data[i] = sink->stamp + i;
-  gst_buffer_unmap (buffer, &map);
-  return buffer;
-}
-
 static GstBuffer *
 next_buffer (Sink *sink, gsize size, BenchWriteFlags flags)
 {
   if (sink->options->stamp)
-    return stamped_buffer (sink, size);
+    return bench_stamped_buffer (sink->index, ++sink->stamp, size);
   if (sink->options->allocate && (flags & BENCH_WRITE_BODY))
     return fresh_buffer (sink, size);
   if (size == sink->options->buffer_size && (flags & BENCH_WRITE_BODY))
