@@ -684,13 +684,13 @@ GST_START_TEST (test_other_memory)
   for (i = 0; i < n; i++) {
     GstBuffer *buffer = gst_buffer_new ();
     GstMemory *memory = gst_allocator_alloc (allocator, size, NULL);
+    guint8 *usual = wb_pattern (0, 10, 2);
 
     wb_pattern_fill (((WbTestMemory *) memory)->data, i * size, size, 1);
     gst_buffer_append_memory (buffer, memory);
     /* Mixed with memory of the usual kind */
-    gst_buffer_append_memory (buffer,
-        gst_memory_new_wrapped (
-            0, wb_pattern (0, 10, 2), 10, 0, 10, NULL, g_free));
+    gst_buffer_append_memory (
+        buffer, gst_memory_new_wrapped (0, usual, 10, 0, 10, usual, g_free));
     fail_unless_equals_int (gst_pad_push (rig->src, buffer), GST_FLOW_OK);
     fail_unless_equals_int (g_atomic_int_get (&memories), 0);
   }

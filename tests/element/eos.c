@@ -207,6 +207,7 @@ GST_START_TEST (test_stop_in_a_pipeline)
   sink = gst_element_factory_make (wb_sink_name (), NULL);
   g_object_set (source, "format", GST_FORMAT_TIME, NULL);
   gst_util_set_object_arg (G_OBJECT (source), "sizetype", "fixed");
+  gst_util_set_object_arg (G_OBJECT (source), "filltype", "zero");
   g_object_set (source, "sizemax", 10000, NULL);
   g_object_set (sink, "location", path, NULL);
   gst_bin_add_many (GST_BIN (pipeline), source, sink, NULL);
@@ -354,9 +355,10 @@ GST_END_TEST;
 /* A patch after EOS, then stop: that has to be synced, and said, again. */
 GST_START_TEST (test_stop_after_more)
 {
-  gchar *path = wb_path ("file");
+  g_autofree gchar *path = wb_path ("file");
   g_autoptr (WbRig) rig = NULL;
-  GByteArray *model = g_byte_array_new_take (wb_pattern (0, 10000, 1), 10000);
+  g_autoptr (GByteArray) model =
+      g_byte_array_new_take (wb_pattern (0, 10000, 1), 10000);
 
   WB_OWN_TEST ();
   WAY_ON_TEST (__i__);
@@ -373,15 +375,13 @@ GST_START_TEST (test_stop_after_more)
   fail_unless_equals_int (wb_rig_count_syncs (rig), 2);
   assert_sync (rig, 1, path, "durable", 10000);
   wb_assert_file (path, model->data, model->len);
-  g_byte_array_unref (model);
-  g_free (path);
 }
 GST_END_TEST;
 
 /* Twice, with nothing in between: two ends, each with its message */
 GST_START_TEST (test_eos_twice)
 {
-  gchar *path = wb_path ("file");
+  g_autofree gchar *path = wb_path ("file");
   g_autoptr (WbRig) rig = wb_rig_new (path, NULL);
 
   WAY_ON_TEST (__i__);
@@ -401,7 +401,6 @@ GST_START_TEST (test_eos_twice)
     assert_equals_string (wb_rig_nth_result (rig, 1), "durable");
   }
   fail_unless_equals_int64 (wb_file_size (path), 10000);
-  g_free (path);
 }
 GST_END_TEST;
 

@@ -73,6 +73,14 @@ listen_from_now (void)
   gst_debug_set_active (TRUE);
 }
 
+static void
+listen_no_more (void)
+{
+  gst_debug_remove_log_function (listen);
+  g_ptr_array_unref (debug_lines);
+  g_ptr_array_unref (info_lines);
+}
+
 GST_START_TEST (test_seeks)
 {
   gchar *path = wb_path ("file");
@@ -98,6 +106,7 @@ GST_START_TEST (test_seeks)
       count_lines (debug_lines, "from 0 to 98765", "a resume", NULL), 1);
   fail_unless (wb_rig_eos (rig));
   wb_rig_free (rig);
+  listen_no_more ();
   g_free (path);
 }
 GST_END_TEST;
@@ -127,6 +136,7 @@ GST_START_TEST (test_chunks)
   fail_unless_equals_uint64 (
       count_lines (debug_lines, "chunk", "retired", NULL), retired);
   g_free (mechanism);
+  listen_no_more ();
   g_free (path);
 }
 GST_END_TEST;
@@ -145,6 +155,7 @@ GST_START_TEST (test_sum)
   at_eos = count_lines (info_lines, "54321", NULL);
   wb_rig_free (rig);
   fail_unless (count_lines (info_lines, "54321", NULL) > at_eos);
+  listen_no_more ();
   g_free (path);
 }
 GST_END_TEST;
