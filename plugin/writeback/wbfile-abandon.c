@@ -33,46 +33,66 @@ wbf_registry_remove (WbFile *file)
   pthread_mutex_unlock (&registry_lock);
 }
 
-/* By name, and by what the name leads to if `status` tells it. Of a file that
- * hangs in its open only the name is known. Locked. */
 static gboolean
-registry_has (const char *location, const struct stat *status)
+registry_is_empty (void)
 {
-  for (GSList *link = registry; link != NULL; link = link->next) {
-    const WbFile *file = link->data;
-
-    if (strcmp (file->location, location) == 0)
-      return TRUE;
-    if (status != NULL && file->identified && file->device == status->st_dev
-        && file->inode == status->st_ino)
-      return TRUE;
-  }
-  return FALSE;
-}
-
-/* Before the open, which may truncate. On the I/O thread, locked; unlocks. The
- * name comes first: it is known at once, where stat() may hang on the same
- * storage. */
-gboolean
-wbf_registry_is_busy (WbFile *file)
-{
-  struct stat status;
-  gboolean exists, busy, empty;
+  gboolean empty;
 
   pthread_mutex_lock (&registry_lock);
   empty = registry == NULL;
-  busy = registry_has (file->location, NULL);
   pthread_mutex_unlock (&registry_lock);
-  if (empty || busy)
-    return busy;
+  return empty;
+}
 
+typedef enum
+{
+  FREE,
+  PERHAPS, /* a file of this name was left behind; it may be another by now */
+  BUSY
+} Business;
+
+/* `status` is what the name leads to, if that is known. Of a file that hangs in
+ * its open, or before it, only the name is known. */
+static Business
+look_up (const char *location, const struct stat *status)
+{
+  Business business = FREE;
+
+  pthread_mutex_lock (&registry_lock);
+  for (GSList *link = registry; link != NULL && business != BUSY;
+       link = link->next) {
+    const WbFile *file = link->data;
+    gboolean named = strcmp (file->location, location) == 0;
+
+    if (file->identified && status != NULL && file->device == status->st_dev
+        && file->inode == status->st_ino)
+      business = BUSY;
+    else if (named)
+      business = file->identified ? PERHAPS : BUSY;
+  }
+  pthread_mutex_unlock (&registry_lock);
+  return business;
+}
+
+/* Before the open, which may truncate. On the I/O thread, locked; unlocks.
+ * stat() may hang on the same storage: while it does, a file that may be busy is
+ * taken for busy (see wb_file_open()), and the next one of the name at once. */
+gboolean
+wbf_registry_is_busy (WbFile *file)
+{
+  Business business = look_up (file->location, NULL);
+  struct stat status;
+  gboolean exists;
+
+  if (business == BUSY || registry_is_empty ())
+    return business == BUSY;
+  file->perhaps_busy = business == PERHAPS;
+  wbf_wake_callers (file);
   wbf_enter (file, &file->io_call, "stat", 0);
   exists = file->sys->stat (file->location, &status) == 0;
   wbf_leave (file, &file->io_call);
-  pthread_mutex_lock (&registry_lock);
-  busy = registry_has (file->location, exists ? &status : NULL);
-  pthread_mutex_unlock (&registry_lock);
-  return busy;
+  file->perhaps_busy = FALSE;
+  return look_up (file->location, exists ? &status : NULL) == BUSY;
 }
 
 /* Leaves the threads behind. What they do not hold is released here and now. */

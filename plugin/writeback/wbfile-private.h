@@ -90,8 +90,9 @@ struct _WbFile
   gboolean quit;         /* the I/O thread ends when the queue is empty */
   gboolean retirer_quit; /* then the retirer does */
   gboolean abandoned;
-  gboolean listed;     /* among the abandoned files */
-  gboolean identified; /* device and inode are known */
+  gboolean perhaps_busy; /* not opened yet: one of the name was left behind */
+  gboolean listed;       /* among the abandoned files */
+  gboolean identified;   /* device and inode are known */
   gboolean syncer_quit;
   GThread *io_thread, *retire_thread, *sync_thread;
   Call io_call, retire_call, sync_call;

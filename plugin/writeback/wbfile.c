@@ -13,6 +13,9 @@
 
 /* start() must answer even with a tiny sync timeout. */
 #define OPEN_TIMEOUT_MIN_US (G_USEC_PER_SEC / 2)
+/* So long is waited for storage to say that a file of this name is not the one
+ * that hangs there. */
+#define BUSY_PATIENCE_US (G_USEC_PER_SEC / 4)
 /* What a person would call held. */
 #define HELD_SAID_US (10 * 1000)
 
@@ -166,9 +169,15 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
 
   if (timeout >= 0)
     timeout = MAX (timeout, OPEN_TIMEOUT_MIN_US);
-  while (!file->opened && !file->closed)
-    if (!wait_for_progress (file, 0, timeout))
+  while (!file->opened && !file->closed) {
+    gint64 patience =
+        file->perhaps_busy && (timeout < 0 || timeout > BUSY_PATIENCE_US)
+        ? BUSY_PATIENCE_US
+        : timeout;
+
+    if (!wait_for_progress (file, 0, patience))
       break;
+  }
   if (file->opened && file->error.kind == WB_ERROR_NONE) {
     wbf_unlock (file);
     return file;
@@ -181,10 +190,11 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
     wbf_unlock (file);
     g_thread_join (thread);
   } else {
-    error->kind = WB_ERROR_OPEN;
-    error->code = ETIMEDOUT;
+    error->kind = file->perhaps_busy ? WB_ERROR_BUSY : WB_ERROR_OPEN;
+    error->code = file->perhaps_busy ? EBUSY : ETIMEDOUT;
     error->call = "open";
-    wbf_find_stall (file, stall);
+    if (!file->perhaps_busy)
+      wbf_find_stall (file, stall);
     wbf_abandon (file);
     g_thread_unref (g_steal_pointer (&file->io_thread));
     wbf_unlock (file);
