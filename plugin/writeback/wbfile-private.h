@@ -36,7 +36,8 @@ typedef enum
   WINDOW_INTERVAL,
   WINDOW_UNKNOWN, /* the first second */
   WINDOW_FLOOR_HOLDS,
-  WINDOW_SHARE
+  WINDOW_SHARE,
+  WINDOW_FAST
 } WbWindowReason;
 
 /* A call that one of the threads is in. */

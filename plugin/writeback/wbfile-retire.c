@@ -14,6 +14,12 @@
 /* What is handed to the disk together comes back together, and a held push
  * waits for it: 60 MB/s disk, 2 MB steps, 33 ms. */
 #define START_STEPS_A_SECOND 30
+/* On a disk this fast, bytes/s, a quarter of the window keeps it as busy, and the
+ * pages that were just dropped are still warm when they are used again: 2 GB/s,
+ * 64 KiB buffers: 16 MiB 2105 MB/s and 0.20 s of processor time a GB, 64 MiB
+ * 1945 and 0.26. It is 31 ms of such a disk's time; the queue comes on top. */
+#define FAST_DISK (512 * G_GUINT64_CONSTANT (1000000))
+#define FAST_WINDOW_PART 4
 /* Where each retire is an fdatasync: two steps are in flight, so 133 ms. */
 #define SYNCS_A_SECOND 15
 #define WINDOW_FLOOR (4 * WB_BATCH)
@@ -52,7 +58,7 @@ wbf_say_window (WbFile *file)
 {
   static const char *const reasons[] = { "max-dirty-bytes", "max-dirty-time",
     "sync-interval", "no rate is known yet", "the least",
-    "the share of the device" };
+    "the share of the device", "a fast disk" };
   guint64 window = file->planner.window;
   guint64 rate = wb_meter_rate (&file->drain_meter);
   WbWindowReason reason = file->window_reason;
@@ -78,6 +84,11 @@ wbf_update_window (WbFile *file, guint64 retired)
   gint64 time_us = window_time (bounds);
   WbWindowReason reason = WINDOW_BYTES;
 
+  if (bounds->max_dirty_bytes != 0 && !file->by_sync
+      && wb_meter_rate (&file->drain_meter) >= FAST_DISK) {
+    window /= FAST_WINDOW_PART;
+    reason = WINDOW_FAST;
+  }
   if (time_us > 0) {
     file->time_window = approach (file->time_window,
         wb_meter_allowance (&file->drain_meter, time_us, WINDOW_START),
