@@ -38,7 +38,7 @@ PATIENCE_S = 60
 # What the promise adds to sync-timeout.
 GRACE_S = 1
 # How a message names the call that hangs.
-STALL = re.compile(r': \w+ at offset \d+ has not returned for \d+\.\d s')
+STALL = re.compile(r': [\w ()]+ at offset \d+ has not returned for \d+\.\d s')
 
 
 # --- one pipeline ---
