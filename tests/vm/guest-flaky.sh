@@ -50,10 +50,10 @@ for name in $CASES; do
   esac
   returns=''
   case $name in
-    error-*) command="bash $0 change '0 $size error'" ;;
-    recovers-*) command="bash $0 change '$fails'
-      (sleep 2; bash $0 change '$whole') &" returns=linear ;;
-    sectors-*) command="bash $0 change '$bad'" ;;
+    error-*) command="bash '$0' change '0 $size error'" ;;
+    recovers-*) command="bash '$0' change '$fails'
+      (sleep 2; bash '$0' change '$whole') &" returns=linear ;;
+    sectors-*) command="bash '$0' change '$bad'" ;;
   esac
 
   echo "case $name"

@@ -6,11 +6,14 @@ export GST_PLUGIN_SYSTEM_PATH=/run/gst GST_REGISTRY=/run/gst/registry.bin
 export GST_REGISTRY_FORK=no GST_PLUGIN_PATH="" DM_DISABLE_UDEV=1
 
 setup() {
+  local plugin
+
   mount -t tmpfs tmpfs /run
   mount -t tmpfs tmpfs /mnt
   mkdir /run/gst
-  # shellcheck disable=SC2086  # two paths
-  ln -s $PLUGINS /run/gst/
+  while read -r plugin; do
+    ln -s "$plugin" /run/gst/
+  done <<<"$PLUGINS"
   busybox ip link set lo up
 }
 

@@ -22,6 +22,7 @@ import os
 import pathlib
 import platform
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -247,9 +248,9 @@ class Machine:
         guest = pathlib.Path(directory) / 'guest'
         guest.write_text(
             'exec </dev/null >/dev/ttyS1 2>&1\necho "guest begins"\n'
-            + ''.join(f"export {name}='{value}'\n"
+            + ''.join(f'export {name}={shlex.quote(str(value))}\n'
                       for name, value in environment.items())
-            + f'bash {HERE / script}\n'
+            + f'bash {shlex.quote(str(HERE / script))}\n'
             'echo "guest ends: $?"\nsleep 1000\n')
         # One processor: with more the emulation of self-modifying code, of
         # which a kernel has some, is not reliable (seen with qemu 7.2).
@@ -359,7 +360,7 @@ def environment(args):
         ['pkg-config', '--variable=pluginsdir', 'gstreamer-1.0'], text=True,
         stdout=subprocess.PIPE, check=True).stdout.strip()
     return {'WBSTREAM': args.wbstream,
-            'PLUGINS': f'{plugins}/libgstcoreelements.so {args.plugin}'}
+            'PLUGINS': f'{plugins}/libgstcoreelements.so\n{args.plugin}'}
 
 
 MKFS = {'ext4': ['mkfs.ext4', '-q', '-F'],
