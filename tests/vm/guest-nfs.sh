@@ -73,7 +73,7 @@ both frozen 'fsfreeze -f /mnt/export; (sleep 3; fsfreeze -u /mnt/export) &'
 verify /mnt/export/frozen 0 "${load[@]}"
 
 # As after a crash of the server's machine.
-both restarted "bash $0 restart &"
+both restarted "bash '$0' restart &"
 verify /mnt/export/restarted 0 "${load[@]}"
 
 # For good, or so it seems; then it wakes up, and the file is written again.
