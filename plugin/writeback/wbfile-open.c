@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -49,10 +50,26 @@ open_target (WbFile *file)
     file->created = fd >= 0;
     if (fd >= 0 || errno != EEXIST)
       return fd;
+    fd = open_with (file, flags & ~O_CREAT);
+    if (fd >= 0 || errno != ENOENT)
+      return fd;
+    /* A link to nothing. */
+    file->created = TRUE;
   } else if (file->mode == WB_OPEN_TRUNCATE) {
     flags |= O_TRUNC;
   }
   return open_with (file, flags);
+}
+
+/* The directory that holds the name, behind every link, or NULL. */
+static char *
+real_parent (WbFile *file)
+{
+  char *real = file->sys->real_path (file->location);
+  char *parent = real != NULL ? g_path_get_dirname (real) : NULL;
+
+  free (real);
+  return parent;
 }
 
 /* What the descriptor is. Without the lock, but before anybody else looks. */
@@ -83,7 +100,7 @@ identify_target (WbFile *file)
   file->size_at_open = (guint64) size;
   file->base = file->mode == WB_OPEN_APPEND ? (guint64) size : 0;
   if (file->regular)
-    file->parent = file->sys->real_parent (file->location);
+    file->parent = real_parent (file);
   return 0;
 }
 

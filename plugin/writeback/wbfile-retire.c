@@ -20,6 +20,7 @@
  * 1945 and 0.26. It is 31 ms of such a disk's time; the queue comes on top. */
 #define FAST_DISK (512 * G_GUINT64_CONSTANT (1000000))
 #define FAST_WINDOW_PART 4
+#define FAST_WINDOW_FLOOR (16 * G_GUINT64_CONSTANT (1048576))
 /* Where each retire is an fdatasync: two steps are in flight, so 133 ms. */
 #define SYNCS_A_SECOND 15
 #define WINDOW_FLOOR (4 * WB_BATCH)
@@ -81,12 +82,15 @@ wbf_update_window (WbFile *file, guint64 retired)
   guint64 window =
       bounds->max_dirty_bytes != 0 ? bounds->max_dirty_bytes : G_MAXUINT64;
   guint64 floor = MIN (WINDOW_FLOOR, window);
+  guint64 share =
+      file->shared != NULL ? wb_device_share (file->shared) : G_MAXUINT64;
   gint64 time_us = window_time (bounds);
   WbWindowReason reason = WINDOW_BYTES;
 
   if (bounds->max_dirty_bytes != 0 && !file->by_sync
-      && wb_meter_rate (&file->drain_meter) >= FAST_DISK) {
-    window /= FAST_WINDOW_PART;
+      && wb_meter_rate (&file->drain_meter) >= FAST_DISK
+      && window > FAST_WINDOW_FLOOR) {
+    window = MAX (window / FAST_WINDOW_PART, FAST_WINDOW_FLOOR);
     reason = WINDOW_FAST;
   }
   if (time_us > 0) {
@@ -107,8 +111,8 @@ wbf_update_window (WbFile *file, guint64 retired)
     reason = WINDOW_FLOOR_HOLDS;
   }
   /* The floor keeps one file's disk busy; beside others two batches will do. */
-  if (file->shared != NULL && wb_device_share (file->shared) < window) {
-    window = wb_device_share (file->shared);
+  if (share < window) {
+    window = share;
     reason = WINDOW_SHARE;
   }
   file->window_reason = reason;

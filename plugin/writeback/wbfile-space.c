@@ -5,6 +5,7 @@
 #include "wbfile-private.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* Tells once, and again when a better source of the size is found. */
 static void
@@ -219,6 +220,7 @@ undo_open (WbFile *file)
 {
   struct stat now;
   gboolean ours;
+  char *real;
 
   if (file->reserve_tried && !file->abandoned)
     wbf_call_truncate (file, file->size_at_open);
@@ -230,8 +232,12 @@ undo_open (WbFile *file)
   wbf_leave (file, &file->io_call);
   if (!ours || file->abandoned)
     return;
+  /* What a link leads to, not the link. */
   wbf_enter (file, &file->io_call, "unlink", 0);
-  file->sys->unlink (file->location);
+  real = file->sys->real_path (file->location);
+  if (real != NULL)
+    file->sys->unlink (real);
+  free (real);
   wbf_leave (file, &file->io_call);
 }
 

@@ -99,7 +99,8 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   }
   if (!drain (file, generation))
     return WB_RESULT_CANCELLED;
-  wbf_say_locked (file, WB_LOG_DEBUG, "everything has been retired");
+  if (file->control)
+    wbf_say_locked (file, WB_LOG_DEBUG, "everything has been retired");
   if (finish)
     wbf_trim (file);
   if (file->abandoned)
@@ -128,6 +129,7 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   if (file->error.kind != WB_ERROR_NONE)
     return WB_RESULT_FAILED;
   file->stats.durable_bytes = covered;
+  file->unsynced_since_us = 0; /* nothing is left for the next interval */
   if (kind != WB_SYNC_FULL)
     return WB_RESULT_DATA;
   return sync_parent (file, &file->io_call);
@@ -238,14 +240,6 @@ end_interval_sync (WbFile *file, guint64 covered)
 }
 
 static void
-say_durable (WbFile *file, guint64 covered, gint64 took_us)
-{
-  wbf_say_locked (file, WB_LOG_DEBUG,
-      "durable up to %" G_GUINT64_FORMAT ", the sync took %.1f ms", covered,
-      took_us / 1e3);
-}
-
-static void
 sync_interval (WbFile *file)
 {
   guint64 generation = file->generation, covered = file->planner.high_water;
@@ -275,7 +269,9 @@ sync_interval (WbFile *file)
     file->stats.durable_bytes = MAX (file->stats.durable_bytes, covered);
   end_interval_sync (file, covered);
   if (durable)
-    say_durable (file, covered, g_get_monotonic_time () - began);
+    wbf_say_locked (file, WB_LOG_DEBUG,
+        "durable up to %" G_GUINT64_FORMAT ", the sync took %.1f ms", covered,
+        (g_get_monotonic_time () - began) / 1e3);
 }
 
 static gpointer

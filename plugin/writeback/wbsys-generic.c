@@ -50,19 +50,12 @@ generic_close (int fd)
 }
 
 static char *
-generic_real_parent (const char *path)
+generic_real_path (const char *path)
 {
 #ifdef G_OS_WIN32
-  return g_path_get_dirname (path);
+  return _fullpath (NULL, path, 0);
 #else
-  char *real = realpath (path, NULL);
-  char *parent;
-
-  if (real == NULL)
-    return NULL;
-  parent = g_path_get_dirname (real);
-  free (real);
-  return parent;
+  return realpath (path, NULL);
 #endif
 }
 
@@ -228,7 +221,7 @@ wb_sys_default (void)
     .close = generic_close,
     .stat = stat,
     .fstat = fstat,
-    .real_parent = generic_real_parent,
+    .real_path = generic_real_path,
     .file_system = generic_file_system,
     .seekable = generic_seekable,
     .size = generic_size,

@@ -61,16 +61,9 @@ linux_open (const char *path, int flags, unsigned mode)
 }
 
 static char *
-linux_real_parent (const char *path)
+linux_real_path (const char *path)
 {
-  char *real = realpath (path, NULL);
-  char *parent;
-
-  if (real == NULL)
-    return NULL;
-  parent = g_path_get_dirname (real);
-  free (real);
-  return parent;
+  return realpath (path, NULL);
 }
 
 static const char *
@@ -254,7 +247,7 @@ wb_sys_default (void)
     .close = close,
     .stat = stat,
     .fstat = fstat,
-    .real_parent = linux_real_parent,
+    .real_path = linux_real_path,
     .file_system = linux_file_system,
     .seekable = linux_seekable,
     .size = linux_size,

@@ -37,9 +37,9 @@ typedef struct
   int (*close) (int fd);
   int (*stat) (const char *path, struct stat *status);
   int (*fstat) (int fd, struct stat *status);
-  /* The directory that really holds the file, behind every link: absolute, to
-   * be freed with g_free(); NULL with errno. */
-  char *(*real_parent) (const char *path);
+  /* Where the file really is, behind every link: absolute, to be freed with
+   * free(); NULL with errno. */
+  char *(*real_path) (const char *path);
   /* What kind of file system holds the file ("ext4", "nfs", "0x1234"), in
    * static or `buffer` memory. */
   const char *(*file_system) (int fd, char buffer[32]);

@@ -166,6 +166,28 @@ test_nothing_new_no_sync (Fixture *f, gconstpointer data)
   g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
 }
 
+/* Nor is there anything left to sync after one that was asked for. */
+static void
+test_covered_by_request (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbStats stats;
+  WbStall stall;
+  guint n;
+
+  open_file (f);
+  push_bytes (f, MIB);
+  g_assert_cmpint (
+      wb_file_wait_sync (f->file,
+          wb_file_request_sync (f->file, WB_SYNC_FULL, FALSE), &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+  n = fault_count (FAULT_SYNC_DATA);
+  g_usleep (5 * INTERVAL_US);
+  g_assert_cmpuint (fault_count (FAULT_SYNC_DATA), ==, n);
+  g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
+}
+
 static void
 test_off_by_default (Fixture *f, gconstpointer data)
 {
@@ -364,6 +386,7 @@ main (int argc, char **argv)
   g_test_add ("/interval/" path, Fixture, NULL, set_up, function, tear_down)
   ADD ("durable-grows", test_durable_grows);
   ADD ("nothing-new-no-sync", test_nothing_new_no_sync);
+  ADD ("covered-by-request", test_covered_by_request);
   ADD ("off-by-default", test_off_by_default);
   ADD ("starts-wait", test_starts_wait);
   ADD ("full-speed", test_full_speed);

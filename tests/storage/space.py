@@ -168,6 +168,11 @@ def too_small(args, disk, **size):
         result = play(args, properties, path, MIB, **size)
         check_no_space(result)
         check(not path.exists(), 'a new file was left')
+    with file_on(disk) as path, file_on(disk, 'link') as link:
+        link.symlink_to(path)
+        check_no_space(play(args, properties, link, MIB, **size))
+        check(link.is_symlink(), 'the link is gone')
+        check(not path.exists(), 'what a link leads to was left')
     with file_on(disk) as path:
         path.write_bytes(OLD)
         result = play(args, properties, path, MIB, **size)
