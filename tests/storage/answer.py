@@ -231,8 +231,9 @@ class Table:
 
 # --- name spaces ---
 
-SPACES = ['--mount', '--net', '--pid', '--uts', '--fork', '--kill-child',
-          '--mount-proc']
+# Whoever is killed, those below go with it.
+SPACES = ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', '--net',
+          '--pid', '--uts', '--fork', '--kill-child', '--mount-proc']
 INSIDE = '--inside'
 
 
@@ -261,7 +262,8 @@ def run_apart(description, cases):
     try:
         storage.need_root()
         storage.need_program('unshare')
-        if subprocess.run(['unshare', *SPACES, 'true'],
+        storage.need_program('setpriv')
+        if subprocess.run([*SPACES, 'true'],
                           stderr=subprocess.DEVNULL).returncode != 0:
             raise NotHere('no name spaces of our own here')
         if not os.access('/dev/fuse', os.R_OK | os.W_OK):
@@ -270,5 +272,4 @@ def run_apart(description, cases):
         return storage.skip_all(reason)
     with storage.scratch(args) as folder:
         return subprocess.run(
-            ['unshare', *SPACES, sys.executable, *sys.argv, INSIDE,
-             folder]).returncode
+            [*SPACES, sys.executable, *sys.argv, INSIDE, folder]).returncode
