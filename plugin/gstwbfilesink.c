@@ -1083,7 +1083,7 @@ wait_barrier (GstWbFileSink *self)
 
 /* The name is compared only where the allocator is not the usual one. */
 static gboolean
-is_system_memory (GstWbFileSink *self, GstBuffer *buffer)
+is_system_memory (GstWbFileSink *self, GstBuffer *buffer, gsize *size)
 {
   guint n = gst_buffer_n_memory (buffer);
 
@@ -1093,6 +1093,7 @@ is_system_memory (GstWbFileSink *self, GstBuffer *buffer)
     if (memory->allocator != self->system_memory
         && !gst_memory_is_type (memory, GST_ALLOCATOR_SYSMEM))
       return FALSE;
+    *size += memory->size;
   }
   return TRUE;
 }
@@ -1151,13 +1152,13 @@ to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
  * hold more buffers than that of one and the same memory. */
 static gboolean
 hand_over_memory (
-    WbFile *file, GstBuffer *buffer, GstMemory *memory, gboolean copy)
+    WbFile *file, GstBuffer *buffer, GstMemory *memory, gsize copy_max)
 {
   GstMapInfo map;
 
   if (!gst_memory_map (memory, &map, GST_MAP_READ))
     return FALSE;
-  if (copy || map.size <= WB_COPY_MAX)
+  if (map.size <= copy_max)
     wb_file_copy (file, map.data, map.size);
   else
     wb_file_hold (file, map.data, map.size, gst_buffer_ref (buffer),
@@ -1166,15 +1167,27 @@ hand_over_memory (
   return TRUE;
 }
 
+/* Up to how many bytes a memory of this buffer is copied. The base class has one
+ * reference while it renders, and one more as the last sample. */
+static gsize
+copy_max (GstBuffer *buffer)
+{
+  if (belongs_to_pool (buffer))
+    return G_MAXSIZE;
+  return GST_MINI_OBJECT_REFCOUNT_VALUE (buffer) > 2 ? WB_COPY_SHARED_MAX
+                                                     : WB_COPY_MAX;
+}
+
 static gboolean
 hand_over (WbFile *file, GstBuffer *buffer)
 {
-  gboolean copy = belongs_to_pool (buffer), readable = TRUE;
+  gsize most = copy_max (buffer);
   guint n = gst_buffer_n_memory (buffer);
+  gboolean readable = TRUE;
 
   for (guint i = 0; i < n && readable; i++)
     readable = hand_over_memory (
-        file, buffer, gst_buffer_peek_memory (buffer, i), copy);
+        file, buffer, gst_buffer_peek_memory (buffer, i), most);
   wb_file_end_buffer (file);
   return readable;
 }
@@ -1265,24 +1278,25 @@ note_pushed (GstWbFileSink *self, gsize size)
       GST_ELEMENT (self), ask_duration, GUINT_TO_POINTER (self->serial), NULL);
 }
 
+/* One buffer, or a list of them, in system memory: `size` bytes in all. */
 static GstFlowReturn
-write_buffers (GstWbFileSink *self, GstBuffer **buffers, guint n, gsize size)
+write_buffers (
+    GstWbFileSink *self, GstBuffer *single, GstBufferList *list, gsize size)
 {
+  guint n = list != NULL ? gst_buffer_list_length (list) : 1;
+  GstBuffer *buffer, *unreadable = NULL;
   gboolean barrier = FALSE;
-  GstBuffer *unreadable = NULL;
   GstFlowReturn flow;
-
-  for (guint i = 0; i < n; i++)
-    barrier |= GST_BUFFER_FLAG_IS_SET (buffers[i], GST_BUFFER_FLAG_SYNC_AFTER);
 
   if (size > 0) {
     flow = begin (self, size);
     if (flow != GST_FLOW_OK)
       return flow;
     for (guint i = 0; i < n && unreadable == NULL; i++) {
-      note_time (self, buffers[i]);
-      if (!hand_over (self->file, buffers[i]))
-        unreadable = buffers[i];
+      buffer = list != NULL ? gst_buffer_list_get (list, i) : single;
+      note_time (self, buffer);
+      if (!hand_over (self->file, buffer))
+        unreadable = buffer;
     }
     wb_file_end (self->file);
     note_pushed (self, size);
@@ -1291,6 +1305,10 @@ write_buffers (GstWbFileSink *self, GstBuffer **buffers, guint n, gsize size)
       return GST_FLOW_ERROR;
     }
   }
+  for (guint i = 0; i < n; i++) {
+    buffer = list != NULL ? gst_buffer_list_get (list, i) : single;
+    barrier |= GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_SYNC_AFTER);
+  }
   return barrier ? wait_barrier (self) : GST_FLOW_OK;
 }
 
@@ -1298,17 +1316,41 @@ static GstFlowReturn
 gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
 {
   GstWbFileSink *self = (GstWbFileSink *) sink; /* once a buffer: unchecked */
-  GstBuffer *copy = NULL;
+  GstBuffer *copy;
   GstFlowReturn flow;
+  gsize size = 0;
 
-  if (!is_system_memory (self, buffer)) {
-    copy = buffer = to_system_memory (self, buffer);
-    if (copy == NULL)
-      return GST_FLOW_ERROR;
-  }
-  flow = write_buffers (self, &buffer, 1, gst_buffer_get_size (buffer));
-  gst_clear_buffer (&copy);
+  if (is_system_memory (self, buffer, &size))
+    return write_buffers (self, buffer, NULL, size);
+  copy = to_system_memory (self, buffer);
+  if (copy == NULL)
+    return GST_FLOW_ERROR;
+  flow = write_buffers (self, copy, NULL, gst_buffer_get_size (copy));
+  gst_buffer_unref (copy);
   return flow;
+}
+
+/* The same list with what is not in system memory copied there, or NULL. */
+static GstBufferList *
+list_to_system_memory (GstWbFileSink *self, GstBufferList *list)
+{
+  guint n = gst_buffer_list_length (list);
+  GstBufferList *copies = gst_buffer_list_new_sized (n);
+
+  for (guint i = 0; i < n; i++) {
+    GstBuffer *buffer = gst_buffer_list_get (list, i);
+    gsize size = 0;
+
+    buffer = is_system_memory (self, buffer, &size)
+        ? gst_buffer_ref (buffer)
+        : to_system_memory (self, buffer);
+    if (buffer == NULL) {
+      gst_buffer_list_unref (copies);
+      return NULL;
+    }
+    gst_buffer_list_add (copies, buffer);
+  }
+  return copies;
 }
 
 static GstFlowReturn
@@ -1316,21 +1358,23 @@ gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
 {
   GstWbFileSink *self = (GstWbFileSink *) sink;
   guint n = gst_buffer_list_length (list);
-  g_autoptr (GPtrArray) buffers =
-      g_ptr_array_new_full (n, (GDestroyNotify) gst_buffer_unref);
+  gboolean system_memory = TRUE;
+  GstBufferList *copies;
+  GstFlowReturn flow;
   gsize size = 0;
 
-  for (guint i = 0; i < n; i++) {
-    GstBuffer *buffer = gst_buffer_list_get (list, i);
-
-    buffer = is_system_memory (self, buffer) ? gst_buffer_ref (buffer)
-                                             : to_system_memory (self, buffer);
-    if (buffer == NULL)
-      return GST_FLOW_ERROR;
-    g_ptr_array_add (buffers, buffer);
-    size += gst_buffer_get_size (buffer);
-  }
-  return write_buffers (self, (GstBuffer **) buffers->pdata, n, size);
+  for (guint i = 0; i < n && system_memory; i++)
+    system_memory =
+        is_system_memory (self, gst_buffer_list_get (list, i), &size);
+  if (system_memory)
+    return write_buffers (self, NULL, list, size);
+  copies = list_to_system_memory (self, list);
+  if (copies == NULL)
+    return GST_FLOW_ERROR;
+  flow = write_buffers (
+      self, NULL, copies, gst_buffer_list_calculate_size (copies));
+  gst_buffer_list_unref (copies);
+  return flow;
 }
 
 /* --- events and queries --------------------------------------------------------- */

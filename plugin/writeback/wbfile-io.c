@@ -125,7 +125,7 @@ io_loop (WbFile *file)
     } else if (wbf_is_broken (file)) {
       discard_data (file);
     } else {
-      if (!wbf_worth_writing (file) && !file->lingered)
+      if (!wbf_worth_writing (file) && !wbf_is_due (file))
         wbf_linger (file);
       if (!wb_queue_is_empty (&file->queue) && !file->restart_pending
           && !file->abandoned && wb_queue_peek (&file->queue)->size > 0)

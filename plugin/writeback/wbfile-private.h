@@ -114,8 +114,8 @@ struct _WbFile
   guint64 furthest;    /* of it, from the base, at the last seek */
   guint64 accepted;    /* bytes ever */
   IoState io_state;
-  gboolean lively;   /* something was just written */
-  gboolean lingered; /* for as long as it may: what there is is written */
+  gboolean lively; /* something was just written */
+  guint64 due;     /* of what was accepted ever: it is written now */
   gboolean restart_pending;
   guint64 generation; /* counts flushes */
 
@@ -246,6 +246,7 @@ void wbf_trim (WbFile *file);
 /* --- wbfile-write.c ------------------------------------------------------- */
 
 gboolean wbf_worth_writing (WbFile *file);
+gboolean wbf_is_due (const WbFile *file);
 void wbf_linger (WbFile *file);
 void wbf_wait_for_data (WbFile *file);
 void wbf_io_write (WbFile *file);

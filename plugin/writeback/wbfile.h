@@ -31,9 +31,12 @@ G_BEGIN_DECLS
 
 typedef struct _WbFile WbFile;
 
-/* Up to here a copy is cheaper than holding a reference and gathering a vector
- * of its own: bytes. */
+/* Up to here, bytes, a copy is cheaper than holding a buffer that nobody else
+ * holds and that would be freed by another thread than the one that has made it:
+ * 4 KiB buffers, allocated one by one: 0.44 s of processor time a GB, held 0.70.
+ * One that others hold as well only costs a vector: 0.42, held 0.24. */
 #define WB_COPY_MAX (8 * 1024)
+#define WB_COPY_SHARED_MAX (2 * 1024)
 
 typedef enum
 {

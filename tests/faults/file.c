@@ -604,6 +604,69 @@ test_degraded_and_back (Fixture *f, gconstpointer data)
   assert_content (f);
 }
 
+/* The writer empties the queue again and again while a push that waits for room
+ * has been woken and has not come back yet. */
+static void
+test_small_queue_at_full_speed (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  WbSyncResult result;
+  WbStats stats;
+  WbError error;
+  WbStall stall;
+  WbFile *file;
+
+  configure (f, &config);
+  config.preallocate = WB_PREALLOCATE_NONE;
+  config.bounds.max_queued_bytes = 2 * PIECE;
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_nonnull (file);
+  for (guint i = 0; i < 4000; i++)
+    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_NONE, TRUE),
+          &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpuint (stats.bytes_written, ==, 4000 * PIECE);
+  g_assert_cmpuint (stats.peak_queued_bytes, <=, 2 * PIECE);
+}
+
+/* While the stream goes on, a write takes a batch of it: here all that came
+ * while the first one hung. What is left over when it pauses is written as well,
+ * without anybody asking. */
+static void
+test_batches_while_the_stream_goes_on (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  WbStats stats;
+  WbError error;
+  WbStall stall;
+  WbFile *file;
+  guint writes;
+
+  configure (f, &config);
+  config.preallocate = WB_PREALLOCATE_NONE;
+  config.bounds.max_queued_bytes = 8 * MIB;
+  fault_hang (FAULT_WRITE, 1);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_nonnull (file);
+  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  g_assert_true (fault_wait_hanging ());
+  for (guint i = 1; i < 3 * MIB / PIECE + 1; i++)
+    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  fault_release ();
+  do {
+    g_usleep (1000);
+    wb_file_get_stats (file, &stats);
+  } while (stats.bytes_written < 3 * MIB + PIECE);
+  /* The first piece, the rest of its MiB, two MiB, and what is left. */
+  writes = fault_count (FAULT_WRITE);
+  g_assert_cmpuint (writes, ==, 5);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpuint (fault_count (FAULT_WRITE), ==, writes);
+}
+
 static void
 test_peak_dirty_stays_in_the_window (Fixture *f, gconstpointer data)
 {
@@ -746,6 +809,9 @@ main (int argc, char **argv)
   ADD ("busy-while-left-behind", test_busy_while_left_behind);
   ADD ("hanging-write-and-back", test_hanging_write_and_back);
   ADD ("degraded-and-back", test_degraded_and_back);
+  ADD ("small-queue-at-full-speed", test_small_queue_at_full_speed);
+  ADD ("batches-while-the-stream-goes-on",
+      test_batches_while_the_stream_goes_on);
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
