@@ -147,6 +147,7 @@ struct _WbFile
   gint64 write_waited_us; /* for a stream to take data, before this write */
   guint64 time_window, time_queue; /* what max-dirty-time allows now, bytes */
   guint64 queue_bound;             /* bytes */
+  guint64 queue_most;              /* the same while nothing moves */
   WbWindowReason window_reason, window_reason_said;
   guint64 window_said;
   gint64 held_us; /* the last push, to be said */

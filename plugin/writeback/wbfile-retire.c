@@ -142,17 +142,19 @@ wbf_update_queue_bound (WbFile *file, guint64 written)
   gint64 time_us = bounds->max_dirty_time_us;
   guint64 allowed;
 
-  file->queue_bound =
-      fast_part (file, bounds->max_queued_bytes, FAST_QUEUE_FLOOR);
-  if (time_us <= 0)
-    return;
-  allowed = wb_meter_allowance (&file->write_meter, time_us, QUEUE_START);
-  if (file->control)
-    allowed = MIN (
-        allowed, wb_meter_allowance (&file->drain_meter, time_us, QUEUE_START));
-  file->time_queue =
-      approach (file->time_queue, MAX (allowed, QUEUE_FLOOR), written);
-  file->queue_bound = MIN (file->queue_bound, file->time_queue);
+  file->queue_most = bounds->max_queued_bytes;
+  if (time_us > 0) {
+    allowed = wb_meter_allowance (&file->write_meter, time_us, QUEUE_START);
+    if (file->control)
+      allowed = MIN (allowed,
+          wb_meter_allowance (&file->drain_meter, time_us, QUEUE_START));
+    file->time_queue =
+        approach (file->time_queue, MAX (allowed, QUEUE_FLOOR), written);
+    file->queue_most = MIN (file->queue_most, file->time_queue);
+  }
+  file->queue_bound = file->queue_most;
+  if (file->control && wb_meter_rate (&file->write_meter) >= FAST_DISK)
+    file->queue_bound = fast_part (file, file->queue_most, FAST_QUEUE_FLOOR);
 }
 
 void

@@ -16,6 +16,8 @@
 /* So long is waited for storage to say that a file of this name is not the one
  * that hangs there. */
 #define BUSY_PATIENCE_US (G_USEC_PER_SEC / 4)
+/* So long nothing may move before a fast disk's queue grows. */
+#define BREAK_US (10 * 1000)
 /* What a person would call held. */
 #define HELD_SAID_US (10 * 1000)
 
@@ -337,11 +339,31 @@ wb_file_take_events (WbFile *file)
 /* --- the streaming thread ---------------------------------------------------- */
 
 static gboolean
-has_room (WbFile *file, gsize bytes)
+has_room_within (const WbFile *file, gsize bytes, guint64 bound)
 {
   return file->queued == 0
-      || (file->queued < file->queue_bound
-          && bytes <= file->queue_bound - file->queued);
+      || (file->queued < bound && bytes <= bound - file->queued);
+}
+
+static gboolean
+has_room (const WbFile *file, gsize bytes)
+{
+  return has_room_within (file, bytes, file->queue_bound);
+}
+
+/* A disk that is fast enough for a part of the queue may take a break: the rest
+ * is for that. TRUE: nothing has moved for so long that it is one. */
+static gboolean
+is_at_a_break (WbFile *file)
+{
+  gint64 until = file->last_progress_us + BREAK_US;
+
+  if (g_get_monotonic_time () < until) {
+    file->callers_waiting++;
+    wbf_wait_until (file, &file->user_cond, until);
+    file->callers_waiting--;
+  }
+  return g_get_monotonic_time () >= file->last_progress_us + BREAK_US;
 }
 
 /* A stall is worth one warning before the timeout, if that comes later. */
@@ -392,7 +414,10 @@ wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
       status = WB_INTERRUPTED;
     else if (file->error.kind != WB_ERROR_NONE)
       status = WB_FAILED;
-    else if (!wait_for_progress (file, start, patience)
+    else if (has_room_within (file, bytes, file->queue_most)) {
+      if (is_at_a_break (file))
+        break;
+    } else if (!wait_for_progress (file, start, patience)
         && !has_room (file, bytes))
       status = out_of_patience (file, patience, stall);
   }
