@@ -98,6 +98,10 @@ typedef enum
 #define ASK_DURATION_FACTOR 64
 #define ASK_DURATION_LAST (1024 * MIB)
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
+/* Buffers of a list after which the file's threads may have the lock: copying a
+ * hundred takes 22 us, and they would be asleep by then. Lists of 100 x 1316
+ * bytes to tmpfs: 2110 MB/s without, 3127 with this and a lock that spins. */
+#define LIST_PART 8
 #define ERROR_PATIENCE_US (G_USEC_PER_SEC / 4)
 /* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning
  * disk behind NFS (libfreemkv's history: 8, 64 and 128 MiB were slower). */
@@ -1297,6 +1301,8 @@ write_buffers (
       note_time (self, buffer);
       if (!hand_over (self->file, buffer))
         unreadable = buffer;
+      if (i % LIST_PART == LIST_PART - 1)
+        wb_file_give_way (self->file);
     }
     wb_file_end (self->file);
     note_pushed (self, size);

@@ -72,6 +72,7 @@ wbf_linger (WbFile *file)
 void
 wbf_wait_for_data (WbFile *file)
 {
+  wb_queue_give_back (&file->queue);
   if (file->lively && !file->unbuffered) {
     wbf_linger (file);
     return;

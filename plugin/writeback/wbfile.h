@@ -264,6 +264,8 @@ void wb_file_hold (WbFile *file, const void *data, gsize size, gpointer owner,
     GDestroyNotify release);
 /* Ends one buffer (one write, if unbuffered). */
 void wb_file_end_buffer (WbFile *file);
+/* Lets the file's threads have the lock for a moment, in a long list. */
+void wb_file_give_way (WbFile *file);
 /* Unlocks, and wakes the I/O thread if it is time. */
 void wb_file_end (WbFile *file);
 

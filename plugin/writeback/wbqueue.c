@@ -69,10 +69,6 @@ block_unref (WbQueue *queue, WbBlock *block)
 {
   if (block == NULL || --block->users > 0)
     return;
-  if (queue->n_spare == WB_SPARE_BLOCKS) {
-    g_free (block);
-    return;
-  }
   block->next = queue->spare;
   queue->spare = block;
   queue->n_spare++;
@@ -102,6 +98,18 @@ dispose_item (WbQueue *queue, const WbItem *item, GArray *owners)
   block_unref (queue, item->block);
   if (item->release != NULL)
     g_array_append_val (owners, owner);
+}
+
+void
+wb_queue_give_back (WbQueue *queue)
+{
+  WbBlock *block = queue->spare;
+
+  if (queue->n_spare <= WB_SPARE_BLOCKS)
+    return;
+  queue->spare = block->next;
+  queue->n_spare--;
+  g_free (block);
 }
 
 gboolean

@@ -16,7 +16,7 @@
 G_BEGIN_DECLS
 
 #define WB_BLOCK_SIZE (256 * 1024)
-/* Staging blocks kept for reuse by one file. */
+/* Staging blocks kept for reuse by one file while it is quiet. */
 #define WB_SPARE_BLOCKS 4
 /* One write gathers at most this many pieces (1 MiB of pieces just too
  * large to be copied: 128). */
@@ -66,6 +66,11 @@ typedef struct
 
 void wb_queue_clear (WbQueue *queue, GArray *owners);
 gboolean wb_queue_is_empty (const WbQueue *queue);
+
+/* Frees one staging block, if there are more than a quiet file needs: to be
+ * called whenever the queue has run empty. While it does not, all are kept, for
+ * the allocator would give them back to the system and fault them in again. */
+void wb_queue_give_back (WbQueue *queue);
 
 void wb_queue_copy (
     WbQueue *queue, guint64 offset, const guint8 *data, gsize size);
