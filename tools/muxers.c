@@ -208,6 +208,16 @@ muxer_new (const gchar *output, const gchar *format, GError **error)
   return muxer;
 }
 
+/* A transport stream is entered anywhere: what a decoder has to know must come
+ * again and again, within the stream. */
+gboolean
+muxer_is_broadcast (GstElement *muxer)
+{
+  return g_object_class_find_property (
+             G_OBJECT_GET_CLASS (muxer), "pat-interval")
+      != NULL;
+}
+
 /* Also webmmux. */
 gboolean
 muxer_is_matroska (GstElement *muxer)

@@ -7,6 +7,7 @@ G_BEGIN_DECLS
 
 GstElement *muxer_new (
     const gchar *output, const gchar *format, GError **error);
+gboolean muxer_is_broadcast (GstElement *muxer);
 gboolean muxer_is_matroska (GstElement *muxer);
 
 G_END_DECLS

@@ -20,6 +20,7 @@
 
 #include "chain.h"
 #include "flows.h"
+#include "muxers.h"
 #include "remux.h"
 
 #include <gst/base/gstbaseparse.h>
@@ -81,8 +82,8 @@ on_pad_added (GstElement *parsebin, GstPad *pad, gpointer user_data)
                 "a track that appears later on is left out", NULL)));
 }
 
-/* Inputs after the first may have other parameters than the muxer was told: then
- * H.264 and H.265 must have them in the stream. */
+/* H.264, H.265 and MPEG-4 have their parameters in the stream then, before each
+ * picture that a decoder can begin with. */
 static void
 on_element_added (GstElement *parsebin, GstElement *element, gpointer user_data)
 {
@@ -107,7 +108,8 @@ add_source (Remux *self, GError **error)
   flows_begin_input (self->flows, inspection, tracks);
   g_signal_connect (
       self->source->parsebin, "pad-added", G_CALLBACK (on_pad_added), self);
-  if (self->present > 0)
+  /* Inputs after the first may have other ones than the muxer was told. */
+  if (self->present > 0 || muxer_is_broadcast (self->muxer))
     g_signal_connect (self->source->parsebin, "element-added",
         G_CALLBACK (on_element_added), NULL);
   gst_bin_add (GST_BIN (self->pipeline), self->source->bin);
