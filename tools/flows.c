@@ -118,7 +118,9 @@ get_tags (const Track *track, gboolean is_matroska)
 static void
 announce (Flow *self, GstCaps *caps)
 {
-  GstEvent *event = gst_event_new_stream_start (self->first->id);
+  /* A file of one track without a container has no id. */
+  GstEvent *event =
+      gst_event_new_stream_start (self->first->id ? self->first->id : "only");
   GstSegment segment;
 
   /* The multiqueue lets the others grow while one is empty, unless that one is

@@ -55,18 +55,21 @@ is_settled (const Track *track)
 
 /* Called with the lock held, from the first data on. parsebin shows the pads
  * that there are before it lets data pass; a program stream's demuxer finds more
- * as it reads. */
+ * as it reads, and flvdemux may end without having said that there are no more. */
 static void
 check_settled (Look *look)
 {
+  gboolean all_settled = TRUE, all_ended = TRUE;
   guint i;
 
-  if (look->posted || look->n_demuxers > 0)
-    return;
   for (i = 0; i < look->result->tracks->len; i++) {
-    if (!is_settled (g_ptr_array_index (look->result->tracks, i)))
-      return;
+    const Track *track = g_ptr_array_index (look->result->tracks, i);
+
+    all_settled &= is_settled (track);
+    all_ended &= track->ended;
   }
+  if (look->posted || !(all_ended || (all_settled && look->n_demuxers == 0)))
+    return;
   look->posted = TRUE;
   gst_element_post_message (look->pipeline,
       gst_message_new_application (
@@ -92,6 +95,8 @@ note_buffer (Watched *self, GstPad *pad, GstBuffer *buffer)
     if (track->n_shown < G_N_ELEMENTS (track->shown))
       track->shown[track->n_shown++] = GST_BUFFER_PTS (buffer);
   }
+  if (!GST_BUFFER_PTS_IS_VALID (buffer) && track->n_buffers <= ENOUGH_BUFFERS)
+    track->n_untimed++;
   position = track_place (track, &self->segment, GST_BUFFER_DTS (buffer));
   if (position != GST_CLOCK_STIME_NONE)
     track->decode_start = MIN (track->decode_start, position);

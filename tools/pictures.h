@@ -14,4 +14,6 @@ void picture_clock_add (PictureClock *self, GstBuffer *buffer, GQueue *ready);
 void picture_clock_drain (PictureClock *self, GQueue *ready);
 void picture_clock_free (PictureClock *self);
 
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (PictureClock, picture_clock_free)
+
 G_END_DECLS

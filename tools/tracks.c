@@ -16,6 +16,7 @@
 #include "config.h"
 #endif
 
+#include "pictures.h"
 #include "tracks.h"
 
 #include <gst/pbutils/pbutils.h>
@@ -260,6 +261,20 @@ take_markup_as_text (Track *self)
   gst_caps_set_simple (self->caps, "format", G_TYPE_STRING, "utf8", NULL);
 }
 
+/* qtmux up to 1.22 crashes on VP9 without it, and takes what is not known as
+ * this. */
+static void
+complete_vp9 (Track *self)
+{
+  const GstStructure *s = gst_caps_get_structure (self->caps, 0);
+
+  if (!gst_structure_has_name (s, "video/x-vp9")
+      || gst_structure_has_field (s, "chroma-site"))
+    return;
+  self->caps = gst_caps_make_writable (self->caps);
+  gst_caps_set_simple (self->caps, "chroma-site", G_TYPE_STRING, "none", NULL);
+}
+
 /* What the muxer gets, as far as it is known before there is data. The caller owns
  * the result. */
 GstCaps *
@@ -269,6 +284,17 @@ track_get_muxed_caps (const Track *self)
     return gst_caps_ref (self->caps);
   return gst_caps_from_string ("audio/x-raw, format=S16BE, layout=interleaved, "
                                "rate=48000, channels=2");
+}
+
+/* AVI has no times of showing. Most frames would be lost, unless they can be
+ * worked out. */
+static gboolean
+lacks_times (const Track *self)
+{
+  g_autoptr (PictureClock) clock = picture_clock_new (self->caps);
+
+  return !clock && g_str_equal (track_get_kind (self), "video")
+      && self->n_untimed > DECODE_TIMES_DEPTH / 2;
 }
 
 /* Fills in the verdict. Needs what the inspection has gathered. */
@@ -283,7 +309,13 @@ track_decide (Track *self, GstElement *muxer)
     self->reason = g_strdup ("its format is not known");
     return;
   }
+  if (lacks_times (self)) {
+    self->reason =
+        g_strdup ("the input does not say when its frames are shown");
+    return;
+  }
   take_markup_as_text (self);
+  complete_vp9 (self);
   self->templ = find_template (muxer, self->caps);
   if (self->templ)
     return;

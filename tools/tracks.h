@@ -20,6 +20,7 @@ typedef struct
   GstClockTime duration; /* of its first buffer */
   gboolean has_dts;
   guint n_buffers; /* seen so far by the inspection */
+  guint n_untimed; /* of the first of them: no time of showing */
   gboolean sparse; /* subtitles: silence is normal */
   gboolean ended;
 

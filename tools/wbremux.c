@@ -145,6 +145,33 @@ complain_no_track (App *self, const Input *input, const Inspection *inspection)
       track->reason);
 }
 
+/* A film without its picture is none, unless that was asked for. */
+static gboolean
+check_picture (App *self, const Input *input, const Inspection *inspection)
+{
+  g_autofree gchar *text = NULL;
+  const Track *lost = NULL;
+  guint i;
+
+  for (i = 0; i < inspection->tracks->len; i++) {
+    const Track *track = g_ptr_array_index (inspection->tracks, i);
+
+    if (!g_str_equal (track_get_kind (track), "video") || track->n_buffers == 0)
+      continue;
+    if (track->templ)
+      return TRUE;
+    if (!track->unwanted && !lost)
+      lost = track;
+  }
+  if (!lost)
+    return TRUE;
+  text = track_describe (lost);
+  report_message (self->report, "error",
+      "%s: its picture cannot be kept (%s: %s); --video=none takes the rest",
+      input->name, text, lost->reason);
+  return FALSE;
+}
+
 static gboolean
 inspect_one (App *self, const Input *input, GstElement *muxer)
 {
@@ -174,7 +201,7 @@ inspect_one (App *self, const Input *input, GstElement *muxer)
     complain_no_track (self, input, inspection);
     return FALSE;
   }
-  return TRUE;
+  return self->inspections->len > 1 || check_picture (self, input, inspection);
 }
 
 static gboolean
