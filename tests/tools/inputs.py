@@ -526,6 +526,36 @@ def formats():
     check_decoding("out.mp4")
 
 
+H265 = "-c:v libx265 -preset ultrafast -x265-params log-level=none:bframes=3:keyint=25"
+MPEG4 = "-c:v mpeg4 -bf 2 -g 15 -b:v 1M"
+
+
+def times_of_decoding():
+    """Matroska has none: the other containers get them, whatever the coding."""
+    for video, extensions in ((H265, "mp4 mov ts mkv"), (MPEG4, "mp4 mov ts mkv"),
+                              ("-c:v mpeg2video -bf 2 -g 15 -b:v 1M", "ts mkv")):
+        two_tracks("in.mkv", video, "ac3", "aac", "-f matroska", seconds=3)
+        expected, packets = frames("in.mkv"), counts("in.mkv")
+        for extension in extensions.split():
+            out = f"out.{extension}"
+            result = wbremux("--force", "in.mkv", out)
+            check(result.code == 0, f"{video} to {extension}: {result.err}")
+            check(frames(out) == expected, f"{video} to {extension}: pictures")
+            check(counts(out)[2] == packets[2], f"{video} to {extension}: {counts(out)}")
+            check_decoding(out)
+            check_steady(out, "v:0", 0.04, 0.0)
+
+
+def entered_anywhere():
+    """The second half of a transport stream can be played on its own."""
+    for video in (H264, H265, MPEG4):
+        two_tracks("in.mkv", video, "ac3", "aac", "-f matroska", seconds=3)
+        check(wbremux("--force", "in.mkv", "out.ts").code == 0, "remux")
+        cut("out.ts", os.path.getsize("out.ts") // 2 // 188 * 188, "1.ts", "2.ts")
+        late = [frame for frame in frames("2.ts") if frame in frames("in.mkv")]
+        check(len(late) >= 20, f"{video}: {len(late)} pictures")
+
+
 def format_of(path):
     return subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format=format_name",
                            "-of", "csv=p=0", path], capture_output=True, text=True).stdout
@@ -549,6 +579,48 @@ def webm():
     same_tracks("in.mkv", "out.webm", exact=("video", "audio"))
     two_tracks("h264.ts", H264, "ac3", "mp2", TS)
     check_refused(wbremux("h264.ts", "h264.webm"), "h264.ts", "webmmux cannot take it")
+
+
+def vp9():
+    ffmpeg("-f lavfi -i testsrc2=size=160x120:rate=25:duration=2", TONE.format(2, 440),
+           "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a aac in.mkv")
+    for out in ("out.mp4", "out.mov", "out.mkv"):
+        check_durable(wbremux("in.mkv", out))
+        check(frames(out) == frames("in.mkv"), f"{out}: pictures")
+
+
+def one_track():
+    """No container: nothing there has a name for the track."""
+    ffmpeg(TONE.format(3, 440), "-c:a libmp3lame in.mp3")
+    ffmpeg(TONE.format(3, 440), "-c:a flac in.flac")
+    for name in ("in.mp3", "in.flac"):
+        check_durable(wbremux("--force", name, "out.mkv"))
+        check(len(streams("out.mkv")) == 1, "tracks")
+
+
+def no_end_of_pads():
+    """flvdemux does not say when it has shown all of its tracks."""
+    two_tracks("av.mkv", "-c:v flv -g 25", "libmp3lame", "libmp3lame", "-f matroska", seconds=2)
+    ffmpeg("-i av.mkv -map 0:v -map 0:a:0 -c copy in.flv")
+    check_durable(wbremux("--video=none", "in.flv", "out.mkv"))
+    check([s["codec_name"] for s in streams("out.mkv")] == ["mp3"], f"{streams('out.mkv')}")
+
+
+def picture_does_not_fit():
+    """A film that would have no picture is an error, unless that is asked for."""
+    two_tracks("in.mkv", MPEG2, "ac3", "aac", "-f matroska")
+    refused(("in.mkv", "out.mp4"), ["in.mkv", "mp4mux cannot take it", "--video=none"])
+    check(not os.path.exists("out.mp4"), "a file was left")
+    check_durable(wbremux("--video=none", "in.mkv", "out.mp4"))
+    check([s["codec_type"] for s in streams("out.mp4")] == ["audio"] * 2, f"{streams('out.mp4')}")
+
+
+def frames_without_times():
+    """AVI tells when a frame is decoded only. What would lose most is refused."""
+    ffmpeg("-f lavfi -i testsrc2=size=160x120:rate=25:duration=2", TONE.format(2, 440),
+           H264, "-c:a libmp3lame in.avi")
+    refused(("in.avi", "out.mkv"), ["in.avi", "when its frames are shown"])
+    check_durable(wbremux("--video=none", "in.avi", "out.mkv"))
 
 
 def silence_in_mp4():
@@ -576,8 +648,9 @@ CASES = [two_streams, long_sound, cut_ts, cut_m2ts_in_three, cut_vob, not_a_cut,
          other_containers, other_parameters, second_lacks_audio, second_has_late_audio,
          cannot_follow, second_is_bad, second_is_truncated, output_is_second_input,
          bluray_playlist, bluray_angles, bluray_without_playlist, dvd_folder, dvd_clock_jumps,
-         encrypted_discs, folder_without_disc, uris, http_uri, languages, bad_lists, titles, formats, webm,
-         silence_in_mp4, muxers]
+         encrypted_discs, folder_without_disc, uris, http_uri, languages, bad_lists, titles, formats,
+         times_of_decoding, entered_anywhere, webm, vp9, one_track, no_end_of_pads,
+         picture_does_not_fit, frames_without_times, silence_in_mp4, muxers]
 
 if __name__ == "__main__":
     sys.exit(main(CASES))
