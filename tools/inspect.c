@@ -267,8 +267,24 @@ is_fatal (Look *look, GstMessage *message)
       || look->result->tracks->len == 0;
 }
 
-/* Waits until the look is over. A fatal error that comes after tracks were seen
- * is the end of what can be read, and the run will meet it again. */
+static gboolean
+has_data (Look *look)
+{
+  gboolean result = FALSE;
+  guint i;
+
+  g_mutex_lock (&look->lock);
+  for (i = 0; i < look->result->tracks->len; i++) {
+    const Track *track = g_ptr_array_index (look->result->tracks, i);
+
+    result |= track->n_buffers > 0;
+  }
+  g_mutex_unlock (&look->lock);
+  return result;
+}
+
+/* Waits until the look is over. A fatal error that comes after data was seen is
+ * the end of what can be read, and the run will meet it again. */
 static gboolean
 wait_settled (Look *look, GCancellable *cancellable, GError **error)
 {
@@ -286,7 +302,7 @@ wait_settled (Look *look, GCancellable *cancellable, GError **error)
       return TRUE;
     if (!is_fatal (look, message))
       continue;
-    if (look->result->tracks->len > 0)
+    if (has_data (look))
       return TRUE;
     gst_message_parse_error (message, &failure, NULL);
     g_propagate_error (error, g_steal_pointer (&failure));

@@ -48,6 +48,7 @@ struct _Remux
   gboolean is_finishing;
   GError *failure;
   gchar *damage;
+  gchar *damage_before_data; /* the same, where nothing could be kept */
   guint n_gaps;
   GstStructure *stats;
 };
@@ -148,7 +149,7 @@ end_run (Remux *self)
     fail (self,
         g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
             self->is_finishing ? "interrupted before anything was written"
-                : self->damage ? self->damage
+                : self->damage ? self->damage_before_data
                                : "no track has any data"));
 }
 
@@ -270,16 +271,18 @@ is_downstream (Remux *self, GstObject *object)
       || gst_object_has_as_ancestor (object, GST_OBJECT (self->sink));
 }
 
-static gchar *
+static void
 describe_damage (Remux *self, const gchar *reason)
 {
   g_autofree gchar *name =
       input_describe_place (get_input (self), self->source->read);
   guint seconds = flows_get_position (self->flows) / GST_SECOND;
 
-  return g_strdup_printf ("%s: cannot be read to its end (%u:%02u:%02u into "
-                          "the output), kept what there was: %s",
+  self->damage = g_strdup_printf ("%s: cannot be read to its end (%u:%02u:%02u "
+                                  "into the output), kept what there was: %s",
       name, seconds / 3600, seconds / 60 % 60, seconds % 60, reason);
+  self->damage_before_data =
+      g_strdup_printf ("nothing could be kept of %s: %s", name, reason);
 }
 
 /* The input broke off. What was read makes a whole file all the same. */
@@ -292,7 +295,7 @@ note_damage (Remux *self, GstMessage *message)
     return;
   gst_message_parse_error (message, &error, NULL);
   if (!self->damage)
-    self->damage = describe_damage (self, error->message);
+    describe_damage (self, error->message);
   if (!GST_IS_BASE_PARSE (GST_MESSAGE_SRC (message)))
     end_run (self);
 }
@@ -533,6 +536,7 @@ remux_free (Remux *self)
   gst_clear_caps (&self->caps);
   g_clear_error (&self->failure);
   g_free (self->damage);
+  g_free (self->damage_before_data);
   gst_clear_structure (&self->stats);
   g_free (self);
 }

@@ -304,7 +304,8 @@ report_lacks (App *self)
   if (untimed > 0)
     report_message (self->report, "note",
         "%s: %u frames without a time are left out", input->name, untimed);
-  if (shortfall > 0 && self->interrupts == 0)
+  /* Damage says more. */
+  if (shortfall > 0 && self->interrupts == 0 && !remux_get_damage (self->remux))
     report_message (self->report, "note",
         "%s: ends %.1f s before it should: is it all there?", input->name,
         (gdouble) shortfall / GST_SECOND);

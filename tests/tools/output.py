@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What wbremux says and leaves behind: progress, traces, names, disks, signals.
 
-Usage: output.py WBREMUX SYNCSHIM [CASE...]. Speaks TAP. The plugin is found
+Usage: output.py WBREMUX SYNCSHIM READSHIM [CASE...]. Speaks TAP. The plugin is found
 through GST_PLUGIN_PATH. A disk that is full or slow needs root.
 """
 
@@ -22,6 +22,7 @@ import threading
 import time
 
 sys.dont_write_bytecode = True
+READSHIM = os.path.abspath(sys.argv.pop(3))
 SYNCSHIM = os.path.abspath(sys.argv.pop(2))
 from media import *  # noqa: E402, F403
 
@@ -260,6 +261,45 @@ def wait_for(condition):
         time.sleep(0.002)
 
 
+# --- an input that cannot be read ------------------------------------------------------
+
+def unreadable(name, begin, end):
+    return {**os.environ, "LD_PRELOAD": READSHIM, "READSHIM_FILE": name,
+            "READSHIM_FROM": str(begin), "READSHIM_TO": str(end)}
+
+
+def check_cut_short(result, name, at_least, fewer_than):
+    """One line; what came before the place is a whole file."""
+    check(result.code == 1 and len(result.lines) == 1, f"{result.code} {result.err}")
+    for word in (name, "Input/output error", "kept what there was"):
+        check(word in result.err, result.err)
+    made = streams("out.mkv")
+    check(len(made) == 3, f"{made}")
+    check(at_least <= int(made[0]["nb_read_packets"]) < fewer_than, f"{made}")
+    check_accepted("out.mkv")
+
+
+def unreadable_place():
+    big()
+    size = os.path.getsize("in.ts")
+    result = wbremux("in.ts", "out.mkv", env=unreadable("in.ts", size // 2, size // 2 + 4096))
+    check_cut_short(result, "in.ts", 600, 800)
+    check_left("in.ts", "out.mkv")
+    small_copy = two_tracks("2.ts", "-c:v mpeg2video -qscale:v 1 -g 12", "ac3", "mp2", "-f mpegts")
+    size = os.path.getsize(small_copy)
+    result = wbremux("-f", "in.ts", "2.ts", "out.mkv",
+                     env=unreadable("2.ts", size // 2, size // 2 + 4096))
+    check_cut_short(result, "2.ts", 1500, 1700)
+
+
+def unreadable_beginning():
+    small()
+    for begin, end in ((0, 1 << 40), (0, 1), (20000, 1 << 40)):
+        result = wbremux("in.ts", "out.mkv", env=unreadable("in.ts", begin, end))
+        check_refused(result, "in.ts", "Input/output error")
+        check_left("in.ts")
+
+
 # --- disks -----------------------------------------------------------------------------
 
 @contextlib.contextmanager
@@ -395,7 +435,8 @@ def interrupted_in_chain():
 
 
 CASES = [as_json, odd_names_in_json, quiet, progress_through_pipe, progress_on_terminal, trace,
-         in_place, order_of_syncs, name_not_durable, appears_meanwhile, full_disk, slow_disk,
+         in_place, order_of_syncs, name_not_durable, appears_meanwhile, unreadable_place,
+         unreadable_beginning, full_disk, slow_disk,
          interrupted_anywhere, stopped_while_slow, killed, interrupted_in_chain]
 
 if __name__ == "__main__":
