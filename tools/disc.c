@@ -5,7 +5,8 @@
  * Blu-ray (and AVCHD): BDMV/STREAM has the clips, BDMV/PLAYLIST says in which
  * order a title plays them. The main title is the playlist that plays for
  * longest; one that plays a clip three times is a loop or a trap, and one whose
- * clips are not all here is none. Without playlists it is the run of files,
+ * clips are not all here is none. A clip is taken whole: where the playlist enters
+ * it later or leaves it earlier is passed over. Without playlists it is the run of files,
  * numbered one after the other and each going on where the last one ended, that
  * has the most bytes.
  *
@@ -13,8 +14,8 @@
  * was cut at every GiB, VTS_nn_0.VOB is a menu. The main title is the set with
  * the most bytes.
  *
- * What the streams do not tell is which language a track is in. The playlist
- * does, and the set's VTS_nn_0.IFO.
+ * What the streams do not tell is which language a track is in, and where chapters
+ * begin. The playlist does; the set's VTS_nn_0.IFO has the languages.
  *
  * Names are compared without regard to case: how a disc is mounted decides it.
  * The files come from anywhere: everything read from them is checked.
@@ -38,7 +39,6 @@
 #include <sys/stat.h>
 
 #define MAX_TABLE (4 * 1024 * 1024)
-#define BD_CLOCK 45000
 #define DVD_SECTOR 2048
 
 /* --- folders ------------------------------------------------------------------ */
@@ -135,6 +135,8 @@ title_new (void)
   DiscTitle *self = g_new0 (DiscTitle, 1);
 
   self->files = g_ptr_array_new_with_free_func (g_free);
+  self->chapters = g_array_new (FALSE, FALSE, sizeof (DiscChapter));
+  self->begins = g_array_new (FALSE, FALSE, sizeof (guint64));
   self->languages = new_languages ();
   return self;
 }
@@ -143,6 +145,8 @@ void
 disc_title_free (DiscTitle *self)
 {
   g_ptr_array_unref (self->files);
+  g_array_unref (self->chapters);
+  g_array_unref (self->begins);
   g_hash_table_unref (self->languages);
   g_free (self->chosen);
   g_free (self);
@@ -193,9 +197,20 @@ title_describe (DiscTitle *self, const gchar *folder, const gchar *why)
 
 /* --- Blu-ray: a playlist ----------------------------------------------------- */
 
+/* A part of a clip. Where the next item goes on in the same clip, both have it as
+ * one. */
+typedef struct
+{
+  guint clip;
+  guint32 in, out; /* in the clip's time */
+  guint64 begin;   /* in the title */
+} Item;
+
 typedef struct
 {
   GPtrArray *clips; /* of gchar *, "00001" */
+  GArray *items;
+  GArray *chapters; /* of DiscChapter; its file is a clip */
   guint64 ticks;
   guint n_tracks;
   GHashTable *languages;
@@ -205,6 +220,8 @@ static void
 playlist_free (Playlist *self)
 {
   g_ptr_array_unref (self->clips);
+  g_array_unref (self->items);
+  g_array_unref (self->chapters);
   g_hash_table_unref (self->languages);
   g_free (self);
 }
@@ -299,6 +316,24 @@ read_streams (GstByteReader *item, Playlist *playlist)
     continue;
 }
 
+static void
+add_item (Playlist *self, const gchar *clip, guint32 in, guint32 out)
+{
+  Item item = { self->clips->len, in, out, self->ticks };
+
+  if (self->items->len > 0) {
+    const Item *last = &g_array_index (self->items, Item, self->items->len - 1);
+
+    if (in >= last->out
+        && strncmp (g_ptr_array_index (self->clips, last->clip), clip, 5) == 0)
+      item.clip = last->clip;
+  }
+  if (item.clip == self->clips->len)
+    g_ptr_array_add (self->clips, g_strndup (clip, 5));
+  g_array_append_val (self->items, item);
+  self->ticks += out > in ? out - in : 0;
+}
+
 static gboolean
 read_item (GstByteReader *items, Playlist *playlist)
 {
@@ -318,17 +353,57 @@ read_item (GstByteReader *items, Playlist *playlist)
       /* what the user may not do; how the last picture stands */
       || !gst_byte_reader_skip (&item, 12))
     return FALSE;
-  g_ptr_array_add (playlist->clips, g_strndup ((const gchar *) clip, 5));
-  playlist->ticks += out > in ? out - in : 0;
+  add_item (playlist, (const gchar *) clip, in, out);
 
   if (flags & 0x10) {
     if (!gst_byte_reader_get_uint8 (&item, &angles)
         || !gst_byte_reader_skip (&item, 1 + 10 * (MAX (angles, 1) - 1)))
       return TRUE;
   }
-  if (playlist->clips->len == 1)
+  if (playlist->items->len == 1)
     read_streams (&item, playlist);
   return TRUE;
+}
+
+/* A mark that is no chapter is passed over. FALSE: there are no more. */
+static gboolean
+read_mark (GstByteReader *marks, Playlist *playlist)
+{
+  guint8 type;
+  guint16 number;
+  guint32 time;
+  const Item *item;
+  DiscChapter chapter;
+
+  if (!gst_byte_reader_skip (marks, 1)
+      || !gst_byte_reader_get_uint8 (marks, &type)
+      || !gst_byte_reader_get_uint16_be (marks, &number)
+      || !gst_byte_reader_get_uint32_be (marks, &time)
+      || !gst_byte_reader_skip (marks, 6)) /* a stream's, and how long */
+    return FALSE;
+  if (type != 1 || number >= playlist->items->len)
+    return TRUE;
+  item = &g_array_index (playlist->items, Item, number);
+  chapter.file = item->clip;
+  chapter.ticks = item->begin + time - MIN (time, item->in);
+  g_array_append_val (playlist->chapters, chapter);
+  return TRUE;
+}
+
+static void
+read_marks (GstByteReader *reader, Playlist *playlist)
+{
+  guint32 start;
+  guint16 n;
+
+  if (!gst_byte_reader_set_pos (reader, 12)
+      || !gst_byte_reader_get_uint32_be (reader, &start) || start == 0
+      || !gst_byte_reader_set_pos (reader, start)
+      || !gst_byte_reader_skip (reader, 4) /* length */
+      || !gst_byte_reader_get_uint16_be (reader, &n))
+    return;
+  while (n-- > 0 && read_mark (reader, playlist))
+    continue;
 }
 
 /* NULL if @path is no playlist. */
@@ -343,6 +418,8 @@ playlist_read (const gchar *path)
   guint16 n;
 
   self->clips = g_ptr_array_new_with_free_func (g_free);
+  self->items = g_array_new (FALSE, FALSE, sizeof (Item));
+  self->chapters = g_array_new (FALSE, FALSE, sizeof (DiscChapter));
   self->languages = new_languages ();
   if (get_size (path) > MAX_TABLE
       || !g_file_get_contents (path, &data, &size, NULL))
@@ -360,6 +437,7 @@ playlist_read (const gchar *path)
     if (!read_item (&reader, self))
       return NULL;
   }
+  read_marks (&reader, self);
   return self->clips->len > 0 ? g_steal_pointer (&self) : NULL;
 }
 
@@ -415,7 +493,7 @@ static void
 title_from_playlist (
     DiscTitle *self, Playlist *best, const gchar *name, const gchar *stream)
 {
-  guint seconds = best->ticks / BD_CLOCK;
+  guint seconds = best->ticks / DISC_CLOCK, i;
   g_autofree gchar *why =
       g_strdup_printf ("the longest title, %s, %u:%02u:%02u", name,
           seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -423,6 +501,14 @@ title_from_playlist (
   find_clips (best, stream, self->files);
   g_hash_table_unref (self->languages);
   self->languages = g_hash_table_ref (best->languages);
+  g_array_append_vals (
+      self->chapters, best->chapters->data, best->chapters->len);
+  for (i = 0; i < best->items->len; i++) {
+    const Item *item = &g_array_index (best->items, Item, i);
+
+    if (item->clip == self->begins->len)
+      g_array_append_val (self->begins, item->begin);
+  }
   title_describe (self, stream, why);
 }
 

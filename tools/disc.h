@@ -5,12 +5,24 @@
 
 G_BEGIN_DECLS
 
+/* Of a Blu-ray, ticks a second. */
+#define DISC_CLOCK 45000
+
+typedef struct
+{
+  guint file;    /* its number in the title */
+  guint64 ticks; /* in the title */
+} DiscChapter;
+
 /* The main title of a disc's folder. */
 typedef struct
 {
-  GPtrArray *files;      /* of gchar *, paths in order */
-  gboolean one_stream;   /* cut anywhere: a DVD's */
-  gchar *chosen;         /* what was chosen, and why: one line */
+  GPtrArray *files;    /* of gchar *, paths in order */
+  gboolean one_stream; /* cut anywhere: a DVD's */
+  gchar *chosen;       /* what was chosen, and why: one line */
+  GArray *chapters;    /* of DiscChapter, in order */
+  GArray
+      *begins; /* of guint64: of each file in the title, ticks; may be empty */
   GHashTable *languages; /* of a track's number (PID, substream): gchar * */
 } DiscTitle;
 

@@ -81,7 +81,8 @@ struct _Flows
   guint n_ending;         /* threads in end_all */
   GCond ending_done;
   gint data_seen;
-  gint n_untimed; /* buffers that the muxer had no timestamp for */
+  GstToc *chapters; /* or NULL */
+  gint n_untimed;   /* buffers that the muxer had no timestamp for */
 
   /* Muxers on GstAggregator (matroskamux since 1.26) understand GAP events on
    * all pads; those on GstCollectPads wait for audio and video come what may. */
@@ -134,6 +135,9 @@ announce (Flow *self, GstCaps *caps)
   gst_pad_send_event (self->queue_pad, gst_event_new_segment (&segment));
   gst_pad_send_event (self->queue_pad,
       gst_event_new_tag (get_tags (self->first, self->all->is_matroska)));
+  if (self->all->chapters)
+    gst_pad_send_event (
+        self->queue_pad, gst_event_new_toc (self->all->chapters, FALSE));
   self->announced = TRUE;
 }
 
@@ -450,6 +454,7 @@ take_event (Flow *self, GstEvent *event)
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
     case GST_EVENT_GAP:
+    case GST_EVENT_TOC: /* the muxer gets ours */
       return GST_PAD_PROBE_DROP;
     case GST_EVENT_SEGMENT:
       gst_event_copy_segment (event, &self->segment);
@@ -555,9 +560,11 @@ link_pad (Flow *self, GstPad *pad)
 /* --- all of them ------------------------------------------------------------ */
 
 /* They lie between @queue, a multiqueue, and what flows_take_pad is given; @queue
- * is linked to @muxer. None of the elements is owned. */
+ * is linked to @muxer. None of the elements is owned. @chapters are told to a
+ * muxer that has a place for them. */
 Flows *
-flows_new (GstElement *pipeline, GstElement *queue, GstElement *muxer)
+flows_new (GstElement *pipeline, GstElement *queue, GstElement *muxer,
+    GstToc *chapters)
 {
   Flows *self = g_new0 (Flows, 1);
 
@@ -569,6 +576,8 @@ flows_new (GstElement *pipeline, GstElement *queue, GstElement *muxer)
   self->flows = g_ptr_array_new_with_free_func ((GDestroyNotify) flow_free);
   self->understands_gaps = GST_IS_AGGREGATOR (muxer);
   self->is_matroska = muxer_is_matroska (muxer);
+  if (chapters && GST_IS_TOC_SETTER (muxer))
+    self->chapters = gst_toc_ref (chapters);
   return self;
 }
 
@@ -787,6 +796,8 @@ flows_free (Flows *self)
   g_mutex_unlock (&self->lock);
   g_cond_clear (&self->ending_done);
   g_ptr_array_unref (self->flows);
+  if (self->chapters)
+    gst_toc_unref (self->chapters);
   g_mutex_clear (&self->lock);
   g_free (self);
 }

@@ -20,7 +20,8 @@ typedef struct _Flows Flows;
  * seconds of video, and what a decoder's buffer model lets audio lag. */
 #define QUEUED_FRAMES 100
 
-Flows *flows_new (GstElement *pipeline, GstElement *queue, GstElement *muxer);
+Flows *flows_new (GstElement *pipeline, GstElement *queue, GstElement *muxer,
+    GstToc *chapters);
 gboolean flows_add (Flows *self, const Track *track, GError **error);
 void flows_begin_input (
     Flows *self, const Inspection *inspection, GPtrArray *tracks);

@@ -31,6 +31,7 @@ input_free (gpointer data)
   g_clear_pointer (&self->joined, joined_unref);
   g_free (self->uri);
   g_clear_pointer (&self->languages, g_hash_table_unref);
+  g_clear_pointer (&self->chapters, g_array_unref);
   g_free (self);
 }
 
@@ -100,12 +101,38 @@ add_file (GPtrArray *inputs, const gchar *path, gboolean one_stream,
   return TRUE;
 }
 
+/* Those of the title's file number @file, which is a piece of @self; @first is the
+ * one that @self begins with. */
+static void
+take_chapters (Input *self, const DiscTitle *title, guint file, guint first)
+{
+  guint64 begin;
+  guint i;
+
+  if (first >= title->begins->len)
+    return;
+  if (!self->chapters)
+    self->chapters = g_array_new (FALSE, FALSE, sizeof (GstClockTime));
+  begin = g_array_index (title->begins, guint64, first);
+  for (i = 0; i < title->chapters->len; i++) {
+    const DiscChapter *chapter =
+        &g_array_index (title->chapters, DiscChapter, i);
+    GstClockTime time;
+
+    if (chapter->file != file)
+      continue;
+    time = gst_util_uint64_scale (
+        chapter->ticks - MIN (chapter->ticks, begin), GST_SECOND, DISC_CLOCK);
+    g_array_append_val (self->chapters, time);
+  }
+}
+
 static gboolean
 add_folder (
     GPtrArray *inputs, const gchar *path, GPtrArray *chosen, GError **error)
 {
   g_autoptr (DiscTitle) title = disc_find_title (path, error);
-  guint i;
+  guint first = G_MAXUINT, i;
 
   if (!title)
     return FALSE;
@@ -114,6 +141,9 @@ add_folder (
     if (!add_file (inputs, g_ptr_array_index (title->files, i),
             title->one_stream && i > 0, title->languages, error))
       return FALSE;
+    if (last_of (inputs)->files->len == 1)
+      first = i;
+    take_chapters (last_of (inputs), title, i, first);
   }
   return TRUE;
 }

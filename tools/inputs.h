@@ -14,6 +14,7 @@ typedef struct
   gchar *uri;
   guint64 size;          /* 0: not known */
   GHashTable *languages; /* as DiscTitle has them, or NULL */
+  GArray *chapters;      /* of GstClockTime: where they begin in it, or NULL */
 } Input;
 
 GPtrArray *inputs_open (

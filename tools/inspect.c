@@ -146,6 +146,10 @@ note_event (Watched *self, GstEvent *event)
         track->tags = merged;
       }
       break;
+    case GST_EVENT_TOC:
+      if (!self->look->result->toc)
+        gst_event_parse_toc (event, &self->look->result->toc, NULL);
+      break;
     case GST_EVENT_EOS:
       track->ended = TRUE;
       break;
@@ -398,6 +402,7 @@ compare_with_tables (Inspection *self)
 void
 inspection_count_kept (Inspection *self)
 {
+  GstClockTime origin = GST_CLOCK_TIME_NONE;
   guint i;
 
   self->n_kept = 0;
@@ -408,12 +413,17 @@ inspection_count_kept (Inspection *self)
     if (!track->templ)
       continue;
     self->n_kept++;
+    if (GST_CLOCK_TIME_IS_VALID (track->origin))
+      origin = MIN (origin, track->origin);
     self->start = MIN (self->start, track->start);
     if (self->has_dts)
       self->start = MIN (self->start, track->decode_start);
   }
   if (self->start == G_MAXINT64)
     self->start = 0;
+  self->toc_start = self->start;
+  if (GST_CLOCK_TIME_IS_VALID (origin))
+    self->toc_start += (GstClockTimeDiff) origin;
 }
 
 static void
@@ -532,6 +542,8 @@ void
 inspection_free (Inspection *self)
 {
   g_ptr_array_unref (self->tracks);
+  if (self->toc)
+    gst_toc_unref (self->toc);
   gst_clear_structure (&self->help.dvd_streams);
   g_clear_pointer (&self->help.ts_streams, ts_streams_free);
   g_free (self);

@@ -15,8 +15,10 @@ typedef struct
   GstClockTimeDiff start; /* running time of the earliest kept buffer */
   gboolean has_dts;       /* the output: it begins with the first DTS */
   guint n_kept;
-  guint n_listed;        /* tracks that a transport stream's tables list */
-  GstClockTime duration; /* as the input declares it, or NONE */
+  guint n_listed;             /* tracks that a transport stream's tables list */
+  GstClockTime duration;      /* as the input declares it, or NONE */
+  GstToc *toc;                /* its chapters, or NULL */
+  GstClockTimeDiff toc_start; /* where the output begins, in their time */
   SourceHelp help;
 } Inspection;
 

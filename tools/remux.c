@@ -19,6 +19,7 @@
 #endif
 
 #include "chain.h"
+#include "chapters.h"
 #include "flows.h"
 #include "muxers.h"
 #include "remux.h"
@@ -208,9 +209,10 @@ static gboolean
 add_flows (Remux *self, GError **error)
 {
   const Inspection *first = g_ptr_array_index (self->inspections, 0);
+  g_autoptr (GstToc) chapters = chapters_join (self->inputs, self->inspections);
   guint i;
 
-  self->flows = flows_new (self->pipeline, self->queue, self->muxer);
+  self->flows = flows_new (self->pipeline, self->queue, self->muxer, chapters);
   for (i = 0; i < first->tracks->len; i++) {
     const Track *track = g_ptr_array_index (first->tracks, i);
 

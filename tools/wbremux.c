@@ -18,6 +18,7 @@
 #include "config.h"
 #endif
 
+#include "chapters.h"
 #include "inspect.h"
 #include "muxers.h"
 #include "outfile.h"
@@ -204,6 +205,17 @@ inspect_one (App *self, const Input *input, GstElement *muxer)
   return self->inspections->len > 1 || check_picture (self, input, inspection);
 }
 
+static void
+report_chapters (App *self, GstElement *muxer)
+{
+  g_autoptr (GstToc) chapters = chapters_join (self->inputs, self->inspections);
+
+  if (chapters && !GST_IS_TOC_SETTER (muxer))
+    report_message (self->report, "note",
+        "the chapters are left out: %s cannot take them",
+        GST_OBJECT_NAME (gst_element_get_factory (muxer)));
+}
+
 static gboolean
 inspect_all (App *self, GstElement *muxer)
 {
@@ -216,6 +228,7 @@ inspect_all (App *self, GstElement *muxer)
       return FALSE;
   }
   report_tracks (self->report, g_ptr_array_index (self->inspections, 0));
+  report_chapters (self, muxer);
   return TRUE;
 }
 

@@ -227,8 +227,9 @@ def block(data):
     return bytes([len(data)]) + data
 
 
-def playlist(path, clips, seconds=8, languages=(b"fra", b"jpn"), angles=0):
-    """A disc's playlist, as the Blu-ray tables are laid out."""
+def playlist(path, clips, seconds=8, languages=(b"fra", b"jpn"), angles=0, marks=()):
+    """A disc's playlist, as the Blu-ray tables are laid out. A clip is a name, or a
+    name and where it is entered and left; a mark is an item and a time in its clip."""
     table = [block(bytes([1, 0x10, 0x11]) + bytes(6)) + block(bytes([0x1b, 0x11]))]
     for n, language in enumerate(languages):
         table.append(block(bytes([1]) + (0x1100 + n).to_bytes(2, "big") + bytes(6))
@@ -236,16 +237,20 @@ def playlist(path, clips, seconds=8, languages=(b"fra", b"jpn"), angles=0):
     streams_table = bytes([0, 0, 1, len(languages)]) + bytes(10) + b"".join(table)
     items = b""
     for clip in clips:
-        item = clip.encode() + b"M2TS" + struct.pack(
-            ">HBII", 0x11 if angles else 1, 0, 45000, (seconds + 1) * 45000) + bytes(12)
+        name, begin, end = (clip, 1, seconds + 1) if isinstance(clip, str) else clip
+        item = name.encode() + b"M2TS" + struct.pack(
+            ">HBII", 0x11 if angles else 1, 0, begin * 45000, end * 45000) + bytes(12)
         if angles:
             item += bytes([angles, 0]) + bytes(10) * (angles - 1)
         item += struct.pack(">H", len(streams_table)) + streams_table
         items += struct.pack(">H", len(item)) + item
     body = struct.pack(">HHH", 0, len(clips), 0) + items
+    table = b"".join(struct.pack(">BBHIHI", 0, kind, item, int(time * 45000), 0xffff, 0)
+                     for item, time, kind in marks)
     with open(path, "wb") as file:
-        file.write(b"MPLS0200" + struct.pack(">III", 40, 0, 0) + bytes(20)
-                   + struct.pack(">I", len(body)) + body)
+        file.write(b"MPLS0200" + struct.pack(">III", 40, 44 + len(body) if marks else 0, 0)
+                   + bytes(20) + struct.pack(">I", len(body)) + body
+                   + struct.pack(">IH", 2 + len(table), len(marks)) + table)
 
 
 def bluray(clips):
@@ -281,6 +286,47 @@ def bluray_playlist():
     check_steady("out.mkv", "v:0", 0.04, 0.0)
     check_durable(wbremux("--force", "--audio", "ja", "disc", "out.mkv"))
     check(len(streams("out.mkv")) == 2, "tracks")
+
+
+def bluray_chapters():
+    """A playlist's marks; a clip that is entered twice is there once."""
+    bluray(["00001", "00002", "00003"])
+    playlist("disc/BDMV/PLAYLIST/00001.mpls",
+             [("00002", 1, 5), ("00002", 5, 7), ("00002", 7, 9), ("00001", 1, 9)],
+             marks=[(0, 1, 1), (0, 2, 2), (0, 4.5, 1), (2, 8, 1), (3, 1, 1), (3, 3, 1), (9, 1, 1)])
+    result = wbremux("disc", "out.mkv")
+    check_durable(result)
+    check("00001.mpls, 0:00:16: 00002.m2ts, 00001.m2ts," in result.out, result.out)
+    check(counts("out.mkv") == doubled(counts("plain.m2ts")), f"{counts('out.mkv')}")
+    check_chapters("out.mkv", [(0, "Chapter 1"), (3.5, "Chapter 2"), (7, "Chapter 3"),
+                               (8, "Chapter 4"), (10, "Chapter 5")])
+    playlist("disc/BDMV/PLAYLIST/00001.mpls", ["00002"], marks=[(0, 1, 1)])
+    check_durable(wbremux("--force", "disc", "out.mkv"))
+    check_chapters("out.mkv", [])
+
+
+def bluray_cut():
+    """A title that was cut into files anywhere is one input; its chapters stay."""
+    bluray([])
+    data = open("plain.m2ts", "rb").read()
+    half = len(data) // 2 // 192 * 192
+    open("disc/BDMV/STREAM/00001.m2ts", "wb").write(data[:half])
+    open("disc/BDMV/STREAM/00002.m2ts", "wb").write(data[half:])
+    playlist("disc/BDMV/PLAYLIST/00001.mpls", [("00001", 1, 5), ("00002", 5, 9)],
+             marks=[(0, 1, 1), (1, 6, 1)])
+    result = wbremux("--json", "disc", "out.mkv")
+    check(result.code == 0 and result.out.count('"type":"input"') == 1, result.out)
+    check_chapters("out.mkv", [(0, "Chapter 1"), (5, "Chapter 2")])
+
+
+def check_chapters(path, expected, slack=0.1):
+    found = json.loads(subprocess.run(
+        ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", path],
+        capture_output=True, text=True, check=True).stdout)["chapters"]
+    found = [(float(c["start_time"]), c["tags"].get("title")) for c in found]
+    check([title for _, title in found] == [title for _, title in expected]
+          and all(abs(a - b) <= slack for (a, _), (b, _) in zip(found, expected)), f"{found}")
+    check_accepted(path)
 
 
 def bluray_angles():
@@ -503,6 +549,29 @@ def lower(tags):
     return {key.lower(): value for key, value in tags.items()}
 
 
+def chapters():
+    """They are kept, with their names, and those of each input lie in its part."""
+    names = ('Eins "1" & ü', "Zwei", "Drei")
+    two_tracks("plain.mkv", H264, "ac3", "ac3", "-f matroska")
+    with open("meta", "w") as file:
+        file.write(";FFMETADATA1\n" + "".join(
+            f"[CHAPTER]\nTIMEBASE=1/10\nSTART={start}\nEND={end}\ntitle={name}\n"
+            for start, end, name in zip((0, 25, 50), (25, 50, 80), names)))
+    ffmpeg("-i plain.mkv -i meta -map 0 -map_metadata 0 -map_chapters 1 -c copy in.mkv")
+    of_one = list(zip((0, 2.5, 5), names))
+    check_durable(wbremux("in.mkv", "out.mkv"))
+    check_chapters("out.mkv", of_one, slack=0)
+    check_durable(wbremux("--force", "out.mkv", "again.mkv"))
+    check_chapters("again.mkv", of_one, slack=0)
+    check_durable(wbremux("--force", "in.mkv", "plain.mkv", "in.mkv", "out.mkv"))
+    check_chapters("out.mkv", of_one + [(time + 16, name) for time, name in of_one])
+    check_durable(wbremux("--force", "plain.mkv", "out.mkv"))
+    check_chapters("out.mkv", [])
+    result = wbremux("in.mkv", "out.mp4")
+    check(result.code == 0 and len(result.lines) == 1
+          and "chapters are left out: mp4mux" in result.err, result.err)
+
+
 # --- formats -----------------------------------------------------------------------------
 
 def formats():
@@ -647,8 +716,8 @@ def muxers():
 CASES = [two_streams, long_sound, cut_ts, cut_m2ts_in_three, cut_vob, not_a_cut,
          other_containers, other_parameters, second_lacks_audio, second_has_late_audio,
          cannot_follow, second_is_bad, second_is_truncated, output_is_second_input,
-         bluray_playlist, bluray_angles, bluray_without_playlist, dvd_folder, dvd_clock_jumps,
-         encrypted_discs, folder_without_disc, uris, http_uri, languages, bad_lists, titles, formats,
+         bluray_playlist, bluray_chapters, bluray_cut, bluray_angles, bluray_without_playlist, dvd_folder, dvd_clock_jumps,
+         encrypted_discs, folder_without_disc, uris, http_uri, languages, bad_lists, titles, chapters, formats,
          times_of_decoding, entered_anywhere, webm, vp9, one_track, no_end_of_pads,
          picture_does_not_fit, frames_without_times, silence_in_mp4, muxers]
 
