@@ -745,38 +745,43 @@ flows_get_position (Flows *self)
   return position;
 }
 
-/* Whether the present input has come as far as showing its tracks. */
-gboolean
-flows_are_linked (Flows *self)
+static gboolean
+is_linked (const Flow *flow)
+{
+  return flow->linked;
+}
+
+static gboolean
+has_frames (const Flow *flow)
+{
+  return flow->n_frames > 0;
+}
+
+static gboolean
+any_flow (Flows *self, gboolean (*holds) (const Flow *flow))
 {
   gboolean result = FALSE;
   guint i;
 
   g_mutex_lock (&self->lock);
-  for (i = 0; i < self->flows->len; i++) {
-    const Flow *flow = g_ptr_array_index (self->flows, i);
-
-    result |= flow->linked;
-  }
+  for (i = 0; i < self->flows->len; i++)
+    result |= holds (g_ptr_array_index (self->flows, i));
   g_mutex_unlock (&self->lock);
   return result;
+}
+
+/* Whether the present input has come as far as showing its tracks. */
+gboolean
+flows_are_linked (Flows *self)
+{
+  return any_flow (self, is_linked);
 }
 
 /* Whether the muxer has had any frame. */
 gboolean
 flows_have_data (Flows *self)
 {
-  gboolean result = FALSE;
-  guint i;
-
-  g_mutex_lock (&self->lock);
-  for (i = 0; i < self->flows->len; i++) {
-    const Flow *flow = g_ptr_array_index (self->flows, i);
-
-    result |= flow->n_frames > 0;
-  }
-  g_mutex_unlock (&self->lock);
-  return result;
+  return any_flow (self, has_frames);
 }
 
 /* Buffers that are not in the file, because nothing told when they are shown. */
