@@ -5,6 +5,7 @@
 #include "faultsys.h"
 
 #include <errno.h>
+#include <glib/gstdio.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -475,4 +476,37 @@ fault_sys (void)
     g_once_init_leave (&once, 1);
   }
   return &table;
+}
+
+void
+fault_file_init (FaultFile *self)
+{
+  self->directory = g_dir_make_tmp ("wb-faults-XXXXXX", NULL);
+  self->path = g_build_filename (self->directory, "file", NULL);
+  fault_reset ();
+}
+
+void
+fault_file_clear (FaultFile *self)
+{
+  g_unlink (self->path);
+  g_rmdir (self->directory);
+  g_free (self->path);
+  g_free (self->directory);
+}
+
+void
+fault_file_configure (const FaultFile *self, gsize piece, WbFileConfig *config)
+{
+  const guint64 mib = 1 << 20;
+
+  memset (config, 0, sizeof *config);
+  config->location = self->path;
+  config->wake_bytes = piece;
+  config->bounds.chunk_size = mib;
+  config->bounds.max_dirty_bytes = 4 * mib;
+  config->bounds.max_queued_bytes = mib;
+  config->bounds.sync_timeout_us = FAULT_PATIENCE_US;
+  config->bounds.writeback_timeout_us = FAULT_PATIENCE_US;
+  config->sys = fault_sys ();
 }

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "wbsys.h"
+#include "wbfile.h"
 
 G_BEGIN_DECLS
 
@@ -64,5 +64,23 @@ guint fault_count_threads (void);
 const char *fault_name (FaultCall call);
 
 const WbSys *fault_sys (void);
+
+/* Only to tell a hang from a busy machine. */
+#define FAULT_PATIENCE_US (20 * G_USEC_PER_SEC)
+
+/* A file to be written, in a folder of its own. */
+typedef struct
+{
+  gchar *directory, *path;
+} FaultFile;
+
+/* Also forgets the plan and the counts. */
+void fault_file_init (FaultFile *self);
+/* Removes both. */
+void fault_file_clear (FaultFile *self);
+/* To write it through this table in pieces of this size: chunks of a MiB, four of
+ * them dirty and one queued, and nothing times out. */
+void fault_file_configure (
+    const FaultFile *self, gsize piece, WbFileConfig *config);
 
 G_END_DECLS

@@ -19,13 +19,10 @@
 #define PATCH_EVERY (MIB / 2)
 /* Where a timeout is what is tested. */
 #define TIMEOUT_US (300 * 1000)
-/* Only to tell a hang from a busy machine. */
-#define GENEROUS_US (20 * G_USEC_PER_SEC)
 
 typedef struct
 {
-  gchar *directory;
-  gchar *path;
+  FaultFile output;
   guint8 *expected;
   guint held, released;
 } Fixture;
@@ -43,19 +40,14 @@ typedef struct
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  f->directory = g_dir_make_tmp ("wb-faults-XXXXXX", NULL);
-  f->path = g_build_filename (f->directory, "file", NULL);
+  fault_file_init (&f->output);
   f->expected = g_malloc0 (TOTAL);
-  fault_reset ();
 }
 
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_unlink (f->path);
-  g_rmdir (f->directory);
-  g_free (f->path);
-  g_free (f->directory);
+  fault_file_clear (&f->output);
   g_free (f->expected);
 }
 
@@ -70,18 +62,12 @@ count_release (gpointer data)
 static void
 configure (Fixture *f, WbFileConfig *config)
 {
-  memset (config, 0, sizeof *config);
-  config->location = f->path;
-  config->wake_bytes = PIECE;
+  fault_file_configure (&f->output, PIECE, config);
   /* Too much, so that there is something to give back. */
   config->preallocate = WB_PREALLOCATE_AUTO;
   config->size_hint = 2 * TOTAL;
-  config->bounds.chunk_size = MIB;
   config->bounds.max_dirty_bytes = 2 * MIB;
-  config->bounds.max_queued_bytes = MIB;
-  config->bounds.sync_timeout_us = GENEROUS_US;
   config->bounds.writeback_timeout_us = 10 * G_USEC_PER_SEC;
-  config->sys = fault_sys ();
 }
 
 static WbStatus
@@ -161,7 +147,7 @@ run (Fixture *f, const WbFileConfig *config)
         wb_file_request_sync (file, WB_SYNC_FULL, TRUE), &o.result, &o.stall);
   o.close = wb_file_close (file, &o.stats, &o.stall);
   o.error = o.stats.error;
-  g_assert_cmpint (g_get_monotonic_time () - start, <, GENEROUS_US);
+  g_assert_cmpint (g_get_monotonic_time () - start, <, FAULT_PATIENCE_US);
   return o;
 }
 
@@ -172,7 +158,7 @@ assert_content (Fixture *f)
   gsize length;
 
   expect_patches (f);
-  g_assert_true (g_file_get_contents (f->path, &content, &length, NULL));
+  g_assert_true (g_file_get_contents (f->output.path, &content, &length, NULL));
   g_assert_cmpuint (length, ==, TOTAL);
   g_assert_cmpint (memcmp (content, f->expected, TOTAL), ==, 0);
 }
@@ -181,7 +167,7 @@ assert_content (Fixture *f)
 static void
 assert_nothing_left (Fixture *f)
 {
-  gint64 deadline = g_get_monotonic_time () + GENEROUS_US;
+  gint64 deadline = g_get_monotonic_time () + FAULT_PATIENCE_US;
 
   while (fault_open_descriptors () > 0 || fault_count_threads () > 0
       || g_atomic_int_get ((gint *) &f->released) < (gint) f->held) {
@@ -425,7 +411,7 @@ test_every_hang_is_bounded (Fixture *f, gconstpointer data)
       g_assert_true (o.open == WB_TIMEOUT || o.push == WB_TIMEOUT
           || o.sync == WB_TIMEOUT || o.close == WB_TIMEOUT);
       g_assert_nonnull (o.stall.call);
-      g_assert_cmpint (g_get_monotonic_time () - start, <, GENEROUS_US);
+      g_assert_cmpint (g_get_monotonic_time () - start, <, FAULT_PATIENCE_US);
 
       writes = fault_count (FAULT_WRITE);
       fault_release ();
@@ -470,7 +456,7 @@ hanging_stat (const char *path, struct stat *status)
 static void
 test_busy_while_left_behind (Fixture *f, gconstpointer data)
 {
-  g_autofree gchar *link = g_build_filename (f->directory, "link", NULL);
+  g_autofree gchar *link = g_build_filename (f->output.directory, "link", NULL);
   WbSys no_answer = *fault_sys ();
   WbFileConfig config;
   WbError error;
@@ -487,7 +473,7 @@ test_busy_while_left_behind (Fixture *f, gconstpointer data)
    * asked again; and when it does, another name of the same file. */
   no_answer.stat = hanging_stat;
   config.sys = &no_answer;
-  config.bounds.sync_timeout_us = GENEROUS_US;
+  config.bounds.sync_timeout_us = FAULT_PATIENCE_US;
   for (guint i = 0; i < 2; i++) {
     g_assert_null (wb_file_open (&config, &error, &stall));
     g_assert_cmpint (error.kind, ==, WB_ERROR_BUSY);
@@ -495,7 +481,7 @@ test_busy_while_left_behind (Fixture *f, gconstpointer data)
   }
   g_atomic_int_set (&stat_released, TRUE);
   config.sys = fault_sys ();
-  g_assert_cmpint (symlink (f->path, link), ==, 0);
+  g_assert_cmpint (symlink (f->output.path, link), ==, 0);
   config.location = link;
   g_assert_null (wb_file_open (&config, &error, &stall));
   g_assert_cmpint (error.kind, ==, WB_ERROR_BUSY);
@@ -506,8 +492,8 @@ test_busy_while_left_behind (Fixture *f, gconstpointer data)
   fault_release ();
   assert_nothing_left (f);
   fault_reset ();
-  config.location = f->path;
-  config.bounds.sync_timeout_us = GENEROUS_US;
+  config.location = f->output.path;
+  config.bounds.sync_timeout_us = FAULT_PATIENCE_US;
   o = run (f, &config);
   g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
   assert_content (f);
@@ -541,7 +527,7 @@ test_hanging_write_and_back (Fixture *f, gconstpointer data)
   wb_file_interrupt (file, FALSE);
 
   fault_release ();
-  config.bounds.sync_timeout_us = GENEROUS_US;
+  config.bounds.sync_timeout_us = FAULT_PATIENCE_US;
   wb_file_set_bounds (file, &config.bounds);
   for (; at < TOTAL; at += PIECE)
     g_assert_cmpint (push_piece (f, file, at, PIECE, &stall), ==, WB_OK);
@@ -555,7 +541,8 @@ test_hanging_write_and_back (Fixture *f, gconstpointer data)
     g_autofree gchar *content = NULL;
     gsize length;
 
-    g_assert_true (g_file_get_contents (f->path, &content, &length, NULL));
+    g_assert_true (
+        g_file_get_contents (f->output.path, &content, &length, NULL));
     g_assert_cmpuint (length, ==, TOTAL);
     g_assert_cmpint (memcmp (content, f->expected, TOTAL), ==, 0);
   }

@@ -9,19 +9,16 @@
 #include "wbfile.h"
 
 #include <errno.h>
-#include <glib/gstdio.h>
 #include <string.h>
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 #define PIECE (256 * 1024)
 #define INTERVAL_US (20 * 1000)
 #define TIMEOUT_US (300 * 1000)
-/* Only to tell a hang from a busy machine. */
-#define GENEROUS_US (20 * G_USEC_PER_SEC)
 
 typedef struct
 {
-  gchar *directory, *path;
+  FaultFile output;
   guint8 *piece;
   WbFileConfig config;
   WbFile *file;
@@ -39,33 +36,20 @@ count_notified (gpointer data)
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  f->directory = g_dir_make_tmp ("wb-interval-XXXXXX", NULL);
-  f->path = g_build_filename (f->directory, "file", NULL);
+  fault_file_init (&f->output);
   f->piece = g_malloc (PIECE);
   memset (f->piece, 7, PIECE);
-  fault_reset ();
 
-  memset (&f->config, 0, sizeof f->config);
-  f->config.location = f->path;
-  f->config.wake_bytes = PIECE;
-  f->config.bounds.chunk_size = MIB;
-  f->config.bounds.max_dirty_bytes = 4 * MIB;
-  f->config.bounds.max_queued_bytes = MIB;
-  f->config.bounds.sync_timeout_us = GENEROUS_US;
-  f->config.bounds.writeback_timeout_us = GENEROUS_US;
+  fault_file_configure (&f->output, PIECE, &f->config);
   f->config.bounds.sync_interval_us = INTERVAL_US;
   f->config.listener.notify = count_notified;
   f->config.listener.data = f;
-  f->config.sys = fault_sys ();
 }
 
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_unlink (f->path);
-  g_rmdir (f->directory);
-  g_free (f->path);
-  g_free (f->directory);
+  fault_file_clear (&f->output);
   g_free (f->piece);
 }
 
@@ -116,7 +100,7 @@ finish (Fixture *f, WbStats *stats)
 #define WAIT_FOR(condition)                                                    \
   G_STMT_START                                                                 \
   {                                                                            \
-    gint64 deadline = g_get_monotonic_time () + GENEROUS_US;                   \
+    gint64 deadline = g_get_monotonic_time () + FAULT_PATIENCE_US;             \
                                                                                \
     while (!(condition)) {                                                     \
       g_assert_cmpint (g_get_monotonic_time (), <, deadline);                  \
@@ -244,7 +228,7 @@ test_full_speed (Fixture *f, gconstpointer data)
   open_file (f);
   for (guint i = 0; i < 5; i++) {
     guint64 durable = stats_now (f).durable_bytes;
-    gint64 deadline = g_get_monotonic_time () + GENEROUS_US;
+    gint64 deadline = g_get_monotonic_time () + FAULT_PATIENCE_US;
 
     while (stats_now (f).durable_bytes == durable) {
       g_assert_cmpint (g_get_monotonic_time (), <, deadline);
@@ -309,7 +293,7 @@ test_error_elsewhere (Fixture *f, gconstpointer data)
     return;
   }
   fault_fail (FAULT_WAIT, 1, 1, EIO);
-  f->config.bounds.sync_interval_us = GENEROUS_US;
+  f->config.bounds.sync_interval_us = FAULT_PATIENCE_US;
   open_file (f);
   for (guint i = 0; i < 8; i++)
     push (f);

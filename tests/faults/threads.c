@@ -9,19 +9,16 @@
 #include "faultsys.h"
 #include "wbfile.h"
 
-#include <glib/gstdio.h>
 #include <string.h>
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 #define PIECE (64 * 1024)
 #define SIZE (24 * MIB)
 #define ASKERS 2
-/* Only to tell a hang from a busy machine. */
-#define GENEROUS_US (20 * G_USEC_PER_SEC)
 
 typedef struct
 {
-  gchar *directory, *path;
+  FaultFile output;
   WbFileConfig config;
   WbFile *file;
   gint notified;
@@ -39,30 +36,17 @@ count_notified (gpointer data)
 static void
 set_up (Fixture *f, gconstpointer data)
 {
-  f->directory = g_dir_make_tmp ("wb-threads-XXXXXX", NULL);
-  f->path = g_build_filename (f->directory, "file", NULL);
-  fault_reset ();
-
-  f->config.location = f->path;
-  f->config.wake_bytes = PIECE;
-  f->config.bounds.chunk_size = MIB;
-  f->config.bounds.max_dirty_bytes = 4 * MIB;
-  f->config.bounds.max_queued_bytes = MIB;
-  f->config.bounds.sync_timeout_us = GENEROUS_US;
-  f->config.bounds.writeback_timeout_us = GENEROUS_US;
+  fault_file_init (&f->output);
+  fault_file_configure (&f->output, PIECE, &f->config);
   f->config.bounds.sync_interval_us = 5 * 1000;
   f->config.listener.notify = count_notified;
   f->config.listener.data = f;
-  f->config.sys = fault_sys ();
 }
 
 static void
 tear_down (Fixture *f, gconstpointer data)
 {
-  g_unlink (f->path);
-  g_rmdir (f->directory);
-  g_free (f->path);
-  g_free (f->directory);
+  fault_file_clear (&f->output);
 }
 
 /* What can be asked of a file on any thread, any time */
@@ -157,7 +141,7 @@ check_content (Fixture *f)
   g_autofree gchar *data = NULL;
   gsize size, i;
 
-  g_assert_true (g_file_get_contents (f->path, &data, &size, NULL));
+  g_assert_true (g_file_get_contents (f->output.path, &data, &size, NULL));
   g_assert_cmpuint (size, ==, SIZE);
   for (i = 0; i < size; i++)
     g_assert_cmpint (data[i], ==, i % MIB < 8 ? 2 : 1);
