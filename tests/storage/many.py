@@ -13,7 +13,7 @@ import os
 import sys
 
 import storage
-from storage import BATCH, MIB, NotHere, check, note
+from storage import BATCH, MIB, check, note
 
 DISK_MB_S = 250
 # What the files of a device share, and what each is granted all the same.
@@ -104,18 +104,6 @@ def run(args, case, disk, directory):
         clear(disk.directory, directory)
 
 
-def main():
-    args = storage.parse('Many files on one disk.')
-    try:
-        with storage.throttled_disk(args, DISK_MB_S, size='4G') as disk, \
-                storage.scratch(args) as directory:
-            return storage.run_cases(
-                [(case.name, lambda case=case:
-                  run(args, case, disk, directory)) for case in CASES],
-                args.only)
-    except NotHere as reason:
-        return storage.skip_all(reason)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(storage.run_on_throttled_disk(
+        'Many files on one disk.', DISK_MB_S, CASES, run))

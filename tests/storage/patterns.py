@@ -145,18 +145,6 @@ def run(args, case, disk, directory):
         expected.unlink()
 
 
-def main():
-    args = storage.parse('What muxers do, on a throttled disk.')
-    try:
-        with storage.throttled_disk(args, DISK_MB_S, size='4G') as disk, \
-                storage.scratch(args) as directory:
-            return storage.run_cases(
-                [(case.name, lambda case=case:
-                  run(args, case, disk, directory)) for case in CASES],
-                args.only)
-    except NotHere as reason:
-        return storage.skip_all(reason)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(storage.run_on_throttled_disk(
+        'What muxers do, on a throttled disk.', DISK_MB_S, CASES, run))

@@ -169,6 +169,20 @@ def scratch(args):
 
 # --- runs ---
 
+def run_on_throttled_disk(description, mb_s, cases, run):
+    """All of a program: run(args, case, disk, directory) for each of the cases,
+    which have names, on one disk. Returns the exit status."""
+    args = parse(description)
+    try:
+        with throttled_disk(args, mb_s, size='4G') as disk, \
+                scratch(args) as directory:
+            return run_cases([(case.name, lambda case=case:
+                               run(args, case, disk, directory))
+                              for case in cases], args.only)
+    except NotHere as reason:
+        return skip_all(reason)
+
+
 def with_properties(sink, properties):
     """For other sinks than ours, the properties are left out."""
     return f'{sink} {properties}' if sink.startswith('wbfilesink') else sink
