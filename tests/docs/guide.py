@@ -14,7 +14,8 @@ and nothing may have been warned of. A comment before the block says what is
 different in the test:
 
     <!-- test: WORD... -->
-    on=FS[:MB/S]     run on such a file system: a loop device, sshfs, tmpfs
+    on=FS[:MB/S]     run on such a file system: a loop device, sshfs, tmpfs,
+                     gluster (in name spaces of its own)
     result=RESULT    of wbfilesink-sync, instead of "durable"
     files=N          at least so many files were synced
     OLD=>NEW         changes the block, so that it is over sooner
@@ -36,7 +37,9 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent
                        / 'storage'))
+import answer  # noqa: E402
 import filesystems  # noqa: E402
+import gluster  # noqa: E402
 import storage  # noqa: E402
 from storage import NotHere, check, note  # noqa: E402
 
@@ -111,8 +114,26 @@ def home_of(context):
         yield home.directory
 
 
+@contextlib.contextmanager
+def gluster_volume(args):
+    if args.inside is None:
+        raise NotHere('there is no place apart for its daemon')
+    daemon, volume = args.inside / 'glusterd', args.inside / 'films'
+    daemon.mkdir()
+    volume.mkdir()
+    answer.bring_up_loopback()
+    gluster.Glusterd(daemon)
+    servers = gluster.Gluster(volume, 'replica', '2')
+    try:
+        yield servers.directory
+    finally:
+        servers.close()
+
+
 def place_for(args, where):
     name, _, rate = where.partition(':')
+    if name == 'gluster':
+        return gluster_volume(args)
     if name in ('sshfs', 'tmpfs'):
         return home_of(getattr(filesystems, name)(args))
     return throttled(args, name, int(rate or 0))
@@ -206,6 +227,25 @@ def run_block(args, block, sample):
         check_log(block, directory, log.read_text() if log.exists() else '')
 
 
+def run_apart(args, block):
+    """In name spaces of its own, by another process."""
+    answer.need_spaces()
+    storage.need_program('glusterd')
+    with storage.scratch(args) as folder:
+        result = subprocess.run(
+            [*answer.SPACES, sys.executable, __file__, args.guide, args.wbremux,
+             block.name, answer.INSIDE, folder], timeout=TIMEOUT, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    check(result.returncode == 0, result.stdout[-2000:])
+
+
+def run(args, block, sample):
+    if block.where == 'gluster' and args.inside is None:
+        with contextlib.suppress(NotHere):
+            return run_apart(args, block)
+    return run_block(args, block, sample)
+
+
 # --- the cases ---
 
 def main():
@@ -215,6 +255,8 @@ def main():
     parser.add_argument('only', nargs='*')
     parser.add_argument('--where',
                         default=os.environ.get('TMPDIR', '/var/tmp'))
+    parser.add_argument(answer.INSIDE, type=pathlib.Path,
+                        help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.wbremux = os.path.abspath(args.wbremux)
     if shutil.which('gst-launch-1.0') is None:
@@ -226,7 +268,7 @@ def main():
         except NotHere as reason:
             return storage.skip_all(reason)
         return storage.run_cases(
-            [(block.name, lambda block=block: run_block(args, block, sample))
+            [(block.name, lambda block=block: run(args, block, sample))
              for block in blocks], args.only)
 
 

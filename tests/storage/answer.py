@@ -248,6 +248,17 @@ def bring_up_loopback():
                     struct.pack('16sh14x', b'lo', flags))
 
 
+def need_spaces():
+    storage.need_root()
+    storage.need_program('unshare')
+    storage.need_program('setpriv')
+    if subprocess.run([*SPACES, 'true'],
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        raise NotHere('no name spaces of our own here')
+    if not os.access('/dev/fuse', os.R_OK | os.W_OK):
+        raise NotHere('no /dev/fuse')
+
+
 def run_apart(description, cases):
     """main() of a test: calls cases(args, folder) within name spaces of its
     own, and returns the exit status. The folder goes with all that is in it,
@@ -260,14 +271,7 @@ def run_apart(description, cases):
         return cases(storage.parse(description), folder)
     args = storage.parse(description)
     try:
-        storage.need_root()
-        storage.need_program('unshare')
-        storage.need_program('setpriv')
-        if subprocess.run([*SPACES, 'true'],
-                          stderr=subprocess.DEVNULL).returncode != 0:
-            raise NotHere('no name spaces of our own here')
-        if not os.access('/dev/fuse', os.R_OK | os.W_OK):
-            raise NotHere('no /dev/fuse')
+        need_spaces()
     except NotHere as reason:
         return storage.skip_all(reason)
     with storage.scratch(args) as folder:
