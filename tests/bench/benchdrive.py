@@ -1,13 +1,14 @@
-"""wbfilesink benchmark: places to write to, and one run of wbbench
+"""wbfilesink benchmark: places to write to, one run of wbbench, its figures
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 
-What `run` and the storage tests share.
+What the benchmark's scripts and the storage tests share.
 """
 import contextlib
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -19,6 +20,22 @@ SKIP = 77
 
 class NotHere(Exception):
     """What is asked for cannot be had on this machine; says why."""
+
+
+def find_built(name):
+    """What meson has built under that name, in one of the usual places, or
+    None."""
+    for build in ('build', 'builddir', '_build'):
+        file = HERE.parent.parent / build / name
+        if file.exists():
+            return file
+    return None
+
+
+def use_plugin_of(wbbench):
+    """Have it take wbfilesink from its own build."""
+    plugin = wbbench.resolve().parent.parent.parent / 'plugin'
+    os.environ.setdefault('GST_PLUGIN_PATH', str(plugin))
 
 
 class Place:
@@ -120,3 +137,35 @@ def drive(command, groups=(), on_line=None, timeout=None):
     if complaint:
         result['stderr'] = complaint
     return result
+
+
+def value_of(result, path):
+    """What a result of wbbench has there, or None."""
+    if path == 'extra_memory':
+        process = result.get('process')
+        return process and (process['rss_peak_bytes']
+                            - process['rss_start_bytes'])
+    for key in path.split('.'):
+        # A histogram of nothing says nothing.
+        if result is None or result.get('count') == 0:
+            return None
+        result = result.get(key)
+    return result
+
+
+def summary(results, path):
+    """(median, least, most) of the runs that have it, or None."""
+    values = [value_of(r, path) for r in results if r['ok']]
+    values = [v for v in values if v is not None]
+    if not values:
+        return None
+    return statistics.median(values), min(values), max(values)
+
+
+def cell(results, path, show):
+    """The same as the cell of a table."""
+    found = summary(results, path)
+    if found is None:
+        return '-'
+    middle, least, most = (show(v) for v in found)
+    return middle if least == most else f'{middle} ({least} to {most})'
