@@ -202,9 +202,9 @@ def verify_unit(args):
     storage.need_program('systemd-analyze')
     with storage.scratch(args) as directory:
         # It looks for the program and the user.
-        path = directory / 'recorder.service'
-        path.write_text(unit.replace('/usr/local/bin/recorder',
-                                     str(args.recorder))
+        path, program = directory / 'recorder.service', directory / 'recorder'
+        program.symlink_to(args.recorder)
+        path.write_text(unit.replace('/usr/local/bin/recorder', str(program))
                         .replace('User=recorder', 'User=root'))
         result = subprocess.run(['systemd-analyze', 'verify', path], text=True,
                                 stdout=subprocess.PIPE,

@@ -225,8 +225,15 @@ def order_of_syncs():
     check("fsync file" in calls[:at] and "fsync folder" in calls[at:], f"{calls}")
 
 
+def preload(library):
+    """By name and folder: LD_PRELOAD ends a path at a space."""
+    folders = [os.path.dirname(library), os.environ.get("LD_LIBRARY_PATH", "")]
+    return {"LD_PRELOAD": os.path.basename(library),
+            "LD_LIBRARY_PATH": ":".join(filter(None, folders))}
+
+
 def preloaded(log):
-    return {"LD_PRELOAD": SYNCSHIM, "SYNCSHIM_LOG": os.path.abspath(log)}
+    return {**preload(SYNCSHIM), "SYNCSHIM_LOG": os.path.abspath(log)}
 
 
 def name_not_durable():
@@ -264,7 +271,7 @@ def wait_for(condition):
 # --- an input that cannot be read ------------------------------------------------------
 
 def unreadable(name, begin, end):
-    return {**os.environ, "LD_PRELOAD": READSHIM, "READSHIM_FILE": name,
+    return {**os.environ, **preload(READSHIM), "READSHIM_FILE": name,
             "READSHIM_FROM": str(begin), "READSHIM_TO": str(end)}
 
 
