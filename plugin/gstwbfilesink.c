@@ -1282,13 +1282,19 @@ note_pushed (GstWbFileSink *self, gsize size)
       GST_ELEMENT (self), ask_duration, GUINT_TO_POINTER (self->serial), NULL);
 }
 
+static GstBuffer *
+nth (GstBuffer *single, GstBufferList *list, guint i)
+{
+  return list != NULL ? gst_buffer_list_get (list, i) : single;
+}
+
 /* One buffer, or a list of them, in system memory: `size` bytes in all. */
 static GstFlowReturn
 write_buffers (
     GstWbFileSink *self, GstBuffer *single, GstBufferList *list, gsize size)
 {
   guint n = list != NULL ? gst_buffer_list_length (list) : 1;
-  GstBuffer *buffer, *unreadable = NULL;
+  GstBuffer *unreadable = NULL;
   gboolean barrier = FALSE;
   GstFlowReturn flow;
 
@@ -1297,7 +1303,8 @@ write_buffers (
     if (flow != GST_FLOW_OK)
       return flow;
     for (guint i = 0; i < n && unreadable == NULL; i++) {
-      buffer = list != NULL ? gst_buffer_list_get (list, i) : single;
+      GstBuffer *buffer = nth (single, list, i);
+
       note_time (self, buffer);
       if (!hand_over (self->file, buffer))
         unreadable = buffer;
@@ -1311,10 +1318,9 @@ write_buffers (
       return GST_FLOW_ERROR;
     }
   }
-  for (guint i = 0; i < n; i++) {
-    buffer = list != NULL ? gst_buffer_list_get (list, i) : single;
-    barrier |= GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_SYNC_AFTER);
-  }
+  for (guint i = 0; i < n; i++)
+    barrier |= GST_BUFFER_FLAG_IS_SET (
+        nth (single, list, i), GST_BUFFER_FLAG_SYNC_AFTER);
   return barrier ? wait_barrier (self) : GST_FLOW_OK;
 }
 

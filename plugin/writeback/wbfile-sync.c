@@ -82,6 +82,7 @@ sync_parent (WbFile *file, Call *call)
 static WbSyncResult
 sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
 {
+  WbSyncResult result;
   guint64 covered;
   int code;
 
@@ -129,10 +130,13 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   if (file->error.kind != WB_ERROR_NONE)
     return WB_RESULT_FAILED;
   file->stats.durable_bytes = covered;
-  file->unsynced_since_us = 0; /* nothing is left for the next interval */
-  if (kind != WB_SYNC_FULL)
-    return WB_RESULT_DATA;
-  return sync_parent (file, &file->io_call);
+  result = kind == WB_SYNC_FULL ? sync_parent (file, &file->io_call)
+                                : WB_RESULT_DATA;
+  file->name_synced |= result == WB_RESULT_DURABLE;
+  /* Nothing is left for the next interval, unless the name is. */
+  if (file->name_synced)
+    file->unsynced_since_us = 0;
+  return result;
 }
 
 static void

@@ -172,6 +172,25 @@ test_covered_by_request (Fixture *f, gconstpointer data)
   g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
 }
 
+/* ... but for the name, if that was not asked for. */
+static void
+test_name_after_barrier (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbStats stats;
+  WbStall stall;
+
+  open_file (f);
+  push_bytes (f, MIB);
+  g_assert_cmpint (wb_file_wait_sync (f->file,
+                       wb_file_request_sync (f->file, WB_SYNC_BARRIER, FALSE),
+                       &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DATA);
+  WAIT_FOR (fault_count (FAULT_SYNC_DIRECTORY) == 1);
+  g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
+}
+
 static void
 test_off_by_default (Fixture *f, gconstpointer data)
 {
@@ -371,6 +390,7 @@ main (int argc, char **argv)
   ADD ("durable-grows", test_durable_grows);
   ADD ("nothing-new-no-sync", test_nothing_new_no_sync);
   ADD ("covered-by-request", test_covered_by_request);
+  ADD ("name-after-barrier", test_name_after_barrier);
   ADD ("off-by-default", test_off_by_default);
   ADD ("starts-wait", test_starts_wait);
   ADD ("full-speed", test_full_speed);
