@@ -17,6 +17,9 @@
  *    away from it: elementary streams say in their own headers what changed.
  *  - It moves all timestamps to one timeline, which begins at the earliest
  *    buffer of all tracks.
+ *  - It lets no data through to the muxer before that has heard all about the
+ *    subtitles: from their caps on matroskamux waits for them no more, and may
+ *    write its header before their language has come.
  *  - When the input has gone MAX_SILENCE past a track's last data, it sends
  *    that track a placeholder, so that the muxer goes on (see send_gap).
  *  - It keeps the end of an input from the muxer: whether another one follows is
@@ -48,12 +51,17 @@
  * QUEUED_FRAMES take at their shortest (2.5 ms). */
 #define MAX_SPARSE_SILENCE (100 * GST_MSECOND)
 
+/* An event behind the last one that announces a track; the muxer never gets it. */
+#define ANNOUNCED "wbremux-announced"
+
 typedef struct
 {
   Flows *all;
   const Track *first; /* as the muxer knows it */
   const Track *track; /* the present input's, or NULL: it has none */
   GstPad *queue_pad;
+  GstPad *muxer_side; /* of the queue */
+  gulong hold;        /* the probe there, or 0 */
   GstSegment segment;
   GstClockTime reached; /* how far the muxer has heard of it, our timeline */
   GstClockTime begin;   /* of its earliest frame */
@@ -62,6 +70,7 @@ typedef struct
   guint n_frames;
   gboolean linked;
   gboolean announced;
+  gboolean told;  /* the muxer has all of the announcement */
   gboolean ended; /* the present input's part of it */
   gboolean changed;
   GstCaps *new_caps;
@@ -96,6 +105,7 @@ static void
 flow_free (Flow *self)
 {
   gst_clear_object (&self->queue_pad);
+  gst_clear_object (&self->muxer_side);
   gst_clear_caps (&self->new_caps);
   g_clear_pointer (&self->pictures, picture_clock_free);
   g_clear_pointer (&self->times, decode_times_free);
@@ -138,6 +148,9 @@ announce (Flow *self, GstCaps *caps)
   if (self->all->chapters)
     gst_pad_send_event (
         self->queue_pad, gst_event_new_toc (self->all->chapters, FALSE));
+  gst_pad_send_event (self->queue_pad,
+      gst_event_new_custom (
+          GST_EVENT_CUSTOM_DOWNSTREAM, gst_structure_new_empty (ANNOUNCED)));
   self->announced = TRUE;
 }
 
@@ -511,6 +524,88 @@ on_data (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
   return GST_PAD_PROBE_HANDLED;
 }
 
+/* --- the muxer's side ------------------------------------------------------- */
+
+/* Whether it has heard of all the tracks that it does not wait for. What a
+ * converter gives is announced with its first data. Locked. */
+static gboolean
+all_told (Flows *self)
+{
+  guint i;
+
+  for (i = 0; i < self->flows->len; i++) {
+    const Flow *flow = g_ptr_array_index (self->flows, i);
+
+    if (flow->first->sparse && !flow->first->converter && !flow->told)
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* The first data of a track stays here until then. */
+static GstPadProbeReturn
+on_first_data (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  Flow *self = user_data;
+  GstPadProbeReturn result = GST_PAD_PROBE_OK;
+
+  g_mutex_lock (&self->all->lock);
+  if (self->hold != 0 && all_told (self->all)) {
+    self->hold = 0;
+    result = GST_PAD_PROBE_REMOVE;
+  }
+  g_mutex_unlock (&self->all->lock);
+  return result;
+}
+
+static void
+let_through (Flows *self)
+{
+  guint i;
+
+  for (i = 0; i < self->flows->len; i++) {
+    Flow *flow = g_ptr_array_index (self->flows, i);
+    gulong hold;
+
+    g_mutex_lock (&self->lock);
+    hold = flow->hold;
+    flow->hold = 0;
+    g_mutex_unlock (&self->lock);
+    if (hold != 0)
+      gst_pad_remove_probe (flow->muxer_side, hold);
+  }
+}
+
+static GstPadProbeReturn
+on_announced (GstPad *pad, GstPadProbeInfo *info, gpointer user_data)
+{
+  Flow *self = user_data;
+  gboolean is_last;
+
+  if (!gst_event_has_name (GST_PAD_PROBE_INFO_EVENT (info), ANNOUNCED))
+    return GST_PAD_PROBE_OK;
+  g_mutex_lock (&self->all->lock);
+  self->told = TRUE;
+  is_last = all_told (self->all);
+  g_mutex_unlock (&self->all->lock);
+  if (is_last)
+    let_through (self->all);
+  return GST_PAD_PROBE_DROP;
+}
+
+/* Takes @pad. */
+static void
+watch_muxer_side (Flow *self, GstPad *pad)
+{
+  self->muxer_side = pad;
+  self->hold = gst_pad_add_probe (pad,
+      GST_PAD_PROBE_TYPE_BLOCK | GST_PAD_PROBE_TYPE_BUFFER
+          | GST_PAD_PROBE_TYPE_BUFFER_LIST,
+      on_first_data, self, NULL);
+  gst_pad_add_probe (
+      pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_announced, self, NULL);
+}
+
 /* --- linking ------------------------------------------------------------- */
 
 static gboolean
@@ -586,7 +681,6 @@ gboolean
 flows_add (Flows *self, const Track *track, GError **error)
 {
   g_autoptr (GstPad) muxer_pad = NULL;
-  g_autoptr (GstPad) source = NULL;
   g_autofree gchar *name = NULL;
   Flow *flow = g_new0 (Flow, 1);
 
@@ -599,9 +693,10 @@ flows_add (Flows *self, const Track *track, GError **error)
 
   name = g_strdup_printf (
       "src_%s", GST_PAD_NAME (flow->queue_pad) + strlen ("sink_"));
-  source = gst_element_get_static_pad (self->queue, name);
+  watch_muxer_side (flow, gst_element_get_static_pad (self->queue, name));
   muxer_pad = gst_element_request_pad (self->muxer, track->templ, NULL, NULL);
-  if (muxer_pad && gst_pad_link (source, muxer_pad) == GST_PAD_LINK_OK)
+  if (muxer_pad
+      && gst_pad_link (flow->muxer_side, muxer_pad) == GST_PAD_LINK_OK)
     return TRUE;
   g_set_error (error, GST_CORE_ERROR, GST_CORE_ERROR_PAD,
       "the muxer has no room for another track");

@@ -22,6 +22,7 @@ import threading
 import time
 
 sys.dont_write_bytecode = True
+TAGSHIM = os.path.abspath(sys.argv.pop(4))
 READSHIM = os.path.abspath(sys.argv.pop(3))
 SYNCSHIM = os.path.abspath(sys.argv.pop(2))
 from media import *  # noqa: E402, F403
@@ -230,6 +231,18 @@ def preload(library):
     folders = [os.path.dirname(library), os.environ.get("LD_LIBRARY_PATH", "")]
     return {"LD_PRELOAD": os.path.basename(library),
             "LD_LIBRARY_PATH": ":".join(filter(None, folders))}
+
+
+def language_comes_late():
+    """The muxer has a subtitle's caps, but not yet its tags."""
+    with open("text.srt", "w") as file:
+        file.write("1\n00:00:01,000 --> 00:00:02,000\nA line\n")
+    two_tracks("plain.mkv", H264, "flac", "libopus", "-f matroska")
+    ffmpeg("-i plain.mkv -i text.srt -map 0 -map 1 -c copy -c:s srt",
+           "-metadata:s:s:0 language=fra", "in.mkv")
+    environment = {**os.environ, **preload(TAGSHIM), "TAGSHIM_LANGUAGE": "fr"}
+    check_durable(wbremux("in.mkv", "out.mkv", env=environment))
+    check(streams("out.mkv")[3].get("tag:language") == "fre", f"{streams('out.mkv')}")
 
 
 def preloaded(log):
@@ -442,8 +455,8 @@ def interrupted_in_chain():
 
 
 CASES = [as_json, odd_names_in_json, quiet, progress_through_pipe, progress_on_terminal, trace,
-         in_place, order_of_syncs, name_not_durable, appears_meanwhile, unreadable_place,
-         unreadable_beginning, full_disk, slow_disk,
+         in_place, order_of_syncs, name_not_durable, language_comes_late,
+         appears_meanwhile, unreadable_place, unreadable_beginning, full_disk, slow_disk,
          interrupted_anywhere, stopped_while_slow, killed, interrupted_in_chain]
 
 if __name__ == "__main__":
