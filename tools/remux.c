@@ -482,13 +482,33 @@ is_all_kept (Remux *self)
   return TRUE;
 }
 
+/* What the inputs' clocks show when they begin, if it is less than what they
+ * declare. Whether that counts from there or from zero is up to who has written
+ * them: Matroska by ffmpeg counts from zero, by mkvmerge from there. */
+static GstClockTime
+get_begun (Remux *self)
+{
+  GstClockTime begun = 0;
+  guint i;
+
+  for (i = 0; i < self->inspections->len; i++) {
+    const Inspection *inspection = g_ptr_array_index (self->inspections, i);
+    GstClockTime start = (GstClockTime) MAX (inspection->toc_start, 0);
+
+    if (GST_CLOCK_TIME_IS_VALID (inspection->duration)
+        && start < inspection->duration)
+      begun += start;
+  }
+  return begun;
+}
+
 /* How much earlier the data ended than the inputs declare, or 0 if by no more
  * than tracks and declarations differ anyhow. After the run. */
 GstClockTime
 remux_get_shortfall (Remux *self)
 {
   GstClockTime declared = get_duration (self);
-  GstClockTime reached = flows_get_position (self->flows);
+  GstClockTime reached = flows_get_position (self->flows) + get_begun (self);
 
   if (!GST_CLOCK_TIME_IS_VALID (declared) || !is_all_kept (self)
       || declared < reached + MAX (2 * GST_SECOND, declared / 50))

@@ -232,6 +232,12 @@ def truncated():
     check(len(streams("out.mkv")) == 3, "tracks")
     check_accepted("out.mkv")
 
+    # One that begins late, as the declared end counts: nothing is missing.
+    two_tracks("late.mkv", H264, "ac3", "mp2", "-output_ts_offset 60 -f matroska")
+    result = wbremux("late.mkv", "late-out.mkv")
+    check(result.code == 0 and result.err == "", result.err)
+    check_accepted("late-out.mkv")
+
     two_tracks("whole.mp4", H264, "aac", "aac", "-f mp4")
     with open("in.mp4", "wb") as file:
         file.write(open("whole.mp4", "rb").read()[:100000])
