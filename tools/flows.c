@@ -772,11 +772,11 @@ flows_end_input (Flows *self)
   }
 }
 
-/* A pad that no flow wants stays unlinked: demuxers pass over it. FALSE then. */
+/* @pad brings the track that the inspection calls @id. One that no flow wants stays
+ * unlinked: demuxers pass over it. FALSE then. */
 gboolean
-flows_take_pad (Flows *self, GstPad *pad)
+flows_take_pad (Flows *self, GstPad *pad, const gchar *id)
 {
-  g_autofree gchar *id = gst_pad_get_stream_id (pad);
   guint i;
 
   for (i = 0; i < self->flows->len; i++) {

@@ -26,7 +26,7 @@ gboolean flows_add (Flows *self, const Track *track, GError **error);
 void flows_begin_input (
     Flows *self, const Inspection *inspection, GPtrArray *tracks);
 void flows_end_input (Flows *self);
-gboolean flows_take_pad (Flows *self, GstPad *pad);
+gboolean flows_take_pad (Flows *self, GstPad *pad, const gchar *id);
 void flows_end (Flows *self);
 GstClockTime flows_get_position (Flows *self);
 gboolean flows_are_linked (Flows *self);

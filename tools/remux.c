@@ -68,20 +68,46 @@ get_inspection (Remux *self)
 
 /* --- the inputs, one after the other ------------------------------------------- */
 
+/* What the inspection called the track of @pad. A parser without a demuxer may
+ * show its pad before or after it has named it. */
+static gchar *
+get_id (Remux *self, GstPad *pad)
+{
+  const GPtrArray *tracks = get_inspection (self)->tracks;
+  const Track *first = tracks->len > 0 ? g_ptr_array_index (tracks, 0) : NULL;
+  gchar *id = gst_pad_get_stream_id (pad);
+
+  if (tracks->len != 1 || (id && first->id))
+    return id;
+  g_free (id);
+  return g_strdup (first->id);
+}
+
 static void
 on_pad_added (GstElement *parsebin, GstPad *pad, gpointer user_data)
 {
   Remux *self = user_data;
-  g_autofree gchar *id = NULL;
+  g_autofree gchar *id = get_id (self, pad);
 
-  if (flows_take_pad (self->flows, pad))
+  if (flows_take_pad (self->flows, pad, id))
     return;
-  id = gst_pad_get_stream_id (pad);
   if (!inspection_find (get_inspection (self), id))
     gst_element_post_message (self->pipeline,
         gst_message_new_application (GST_OBJECT (self->pipeline),
             gst_structure_new (FLOWS_NOTE, "text", G_TYPE_STRING,
                 "a track that appears later on is left out", NULL)));
+}
+
+/* The flows tell of the end of the pads that they have; here none has come. */
+static void
+on_drained (GstElement *parsebin, gpointer user_data)
+{
+  Remux *self = user_data;
+
+  if (!flows_are_linked (self->flows))
+    gst_element_post_message (self->pipeline,
+        gst_message_new_application (GST_OBJECT (self->pipeline),
+            gst_structure_new_empty (FLOWS_INPUT_ENDED)));
 }
 
 /* H.264, H.265 and MPEG-4 have their parameters in the stream then, before each
@@ -110,6 +136,8 @@ add_source (Remux *self, GError **error)
   flows_begin_input (self->flows, inspection, tracks);
   g_signal_connect (
       self->source->parsebin, "pad-added", G_CALLBACK (on_pad_added), self);
+  g_signal_connect (
+      self->source->parsebin, "drained", G_CALLBACK (on_drained), self);
   /* Inputs after the first may have other ones than the muxer was told. */
   if (self->present > 0 || muxer_is_broadcast (self->muxer))
     g_signal_connect (self->source->parsebin, "element-added",

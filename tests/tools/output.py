@@ -22,7 +22,7 @@ import threading
 import time
 
 sys.dont_write_bytecode = True
-TAGSHIM = os.path.abspath(sys.argv.pop(4))
+GSTSHIM = os.path.abspath(sys.argv.pop(4))
 READSHIM = os.path.abspath(sys.argv.pop(3))
 SYNCSHIM = os.path.abspath(sys.argv.pop(2))
 from media import *  # noqa: E402, F403
@@ -240,9 +240,21 @@ def language_comes_late():
     two_tracks("plain.mkv", H264, "flac", "libopus", "-f matroska")
     ffmpeg("-i plain.mkv -i text.srt -map 0 -map 1 -c copy -c:s srt",
            "-metadata:s:s:0 language=fra", "in.mkv")
-    environment = {**os.environ, **preload(TAGSHIM), "TAGSHIM_LANGUAGE": "fr"}
+    environment = {**os.environ, **preload(GSTSHIM), "GSTSHIM_LATE": "fr"}
     check_durable(wbremux("in.mkv", "out.mkv", env=environment))
     check(streams("out.mkv")[3].get("tag:language") == "fre", f"{streams('out.mkv')}")
+
+
+def name_comes_early_or_late():
+    """A parser without a demuxer names its track while its pad is shown, and in the
+    inspection it may have been the other way round."""
+    ffmpeg(TONE.format(3, 440), "-c:a libmp3lame in.mp3")
+    for named in ("y", "n", "yn", "ny", "yyn", "nny", "yyyn", "nnny"):
+        environment = {**os.environ, **preload(GSTSHIM), "GSTSHIM_NAMED": named}
+        result = wbremux("--force", "in.mp3", "out.mkv", env=environment)
+        check_durable(result)
+        check(result.err == "", f"{named}: {result.err}")
+        check(len(streams("out.mkv")) == 1, "tracks")
 
 
 def preloaded(log):
@@ -456,6 +468,7 @@ def interrupted_in_chain():
 
 CASES = [as_json, odd_names_in_json, quiet, progress_through_pipe, progress_on_terminal, trace,
          in_place, order_of_syncs, name_not_durable, language_comes_late,
+         name_comes_early_or_late,
          appears_meanwhile, unreadable_place, unreadable_beginning, full_disk, slow_disk,
          interrupted_anywhere, stopped_while_slow, killed, interrupted_in_chain]
 
