@@ -46,6 +46,7 @@ io_restart (WbFile *file)
   file->stats.durable_bytes = MIN (file->stats.durable_bytes, file->base);
   if (!file->interval_syncing)
     file->drained_by_sync = FALSE;
+  pthread_cond_signal (&file->sync_cond);
   wbf_update_share (file);
   wbf_wake_retirer (file);
   wbf_wake_callers (file);

@@ -223,6 +223,8 @@ wbf_give_up_control (WbFile *file, const char *call, int code)
   file->control = FALSE;
   wb_planner_set_passive (&file->planner);
   wbf_update_share (file);
+  /* Nothing is to be retired before the next sync any more. */
+  pthread_cond_signal (&file->sync_cond);
   g_strlcpy (
       file->stats.mechanism, "none (refused)", sizeof file->stats.mechanism);
   wbf_say_locked (file, WB_LOG_INFO,

@@ -381,6 +381,68 @@ test_flush (Fixture *f, gconstpointer data)
   g_assert_cmpuint (stats.final_size, ==, MIB);
 }
 
+/* Turns the syncs on, once everything that was pushed is written. */
+static void
+sync_from_now (Fixture *f)
+{
+  f->config.bounds.sync_interval_us = INTERVAL_US;
+  wb_file_set_bounds (f->file, &f->config.bounds);
+}
+
+/* A MiB is synced; half a one comes meanwhile, and waits for the next sync until
+ * what the first has written is retired. */
+static void
+push_beside_a_sync (Fixture *f)
+{
+  f->config.bounds.sync_interval_us = 0;
+  f->config.bounds.chunk_size = 2 * MIB;
+  fault_delay (FAULT_SYNC_DATA, 1, 300 * 1000);
+  open_file (f);
+  push_bytes (f, MIB);
+  WAIT_FOR (stats_now (f).bytes_written == MIB);
+  sync_from_now (f);
+  WAIT_FOR (fault_count (FAULT_SYNC_DATA) == 1);
+  push_bytes (f, MIB / 2);
+  WAIT_FOR (stats_now (f).bytes_written == MIB + MIB / 2);
+}
+
+/* A flush discards what the next sync waits for: it comes all the same. */
+static void
+test_flush_before_all_is_retired (Fixture *f, gconstpointer data)
+{
+  WbStats stats;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("no write-out control on this platform");
+    return;
+  }
+  fault_hang (FAULT_START, 1);
+  push_beside_a_sync (f);
+  WAIT_FOR (fault_count (FAULT_START) == 1);
+  wb_file_flush (f->file);
+  fault_release ();
+  WAIT_FOR (stats_now (f).high_water == 0);
+  push_bytes (f, MIB);
+  WAIT_FOR (stats_now (f).durable_bytes == MIB);
+  g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
+}
+
+/* Nor does it wait for what is no longer ours to retire. */
+static void
+test_refused_start (Fixture *f, gconstpointer data)
+{
+  WbStats stats;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("no write-out control on this platform");
+    return;
+  }
+  fault_fail (FAULT_START, 1, G_MAXUINT, ENOSYS);
+  push_beside_a_sync (f);
+  WAIT_FOR (stats_now (f).durable_bytes == MIB + MIB / 2);
+  g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -399,6 +461,8 @@ main (int argc, char **argv)
   ADD ("error-elsewhere", test_error_elsewhere);
   ADD ("hang-is-told-and-bounded", test_hang_is_told_and_bounded);
   ADD ("flush", test_flush);
+  ADD ("flush-before-all-is-retired", test_flush_before_all_is_retired);
+  ADD ("refused-start", test_refused_start);
 #undef ADD
   return g_test_run ();
 }
