@@ -19,13 +19,11 @@ io_restart (WbFile *file)
       && file->planner.high_water > file->base;
   int code = 0;
 
-  file->restart_pending = FALSE;
   file->hold_retirer = TRUE;
   while (file->control && !file->retirer_resting && !file->abandoned) {
     pthread_cond_signal (&file->retire_cond);
     wbf_wait_until (file, &file->io_cond, -1);
   }
-  file->hold_retirer = FALSE;
   if (file->abandoned)
     return;
 
@@ -43,6 +41,8 @@ io_restart (WbFile *file)
     file->final_high_water =
         MAX (file->final_high_water, file->planner.high_water);
   wb_planner_restart (&file->planner, truncate && code == 0);
+  /* A flush that came meanwhile found nothing written since the one before. */
+  file->restart_pending = file->hold_retirer = FALSE;
   file->stats.durable_bytes = MIN (file->stats.durable_bytes, file->base);
   if (!file->interval_syncing)
     file->drained_by_sync = FALSE;

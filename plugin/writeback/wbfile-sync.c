@@ -182,15 +182,16 @@ wbf_io_sync (WbFile *file)
 
 /* When the next one is due: an interval after the first write that the last
  * one does not cover, and not before the retirer has seen to what that one has
- * written, or nothing would ever be started between two long ones. -1: not
- * before something happens. */
+ * written, or nothing would ever be started between two long ones; nor while
+ * the high-water mark is that from before a flush. -1: not before something
+ * happens. */
 static gint64
 next_due (const WbFile *file)
 {
   gint64 interval = file->bounds.sync_interval_us;
 
   if (interval <= 0 || file->unsynced_since_us == 0 || file->io_syncing
-      || file->interval_refused || file->sync_failed
+      || file->restart_pending || file->interval_refused || file->sync_failed
       || file->error.kind != WB_ERROR_NONE
       || (file->control && file->drained_by_sync))
     return -1;

@@ -443,6 +443,33 @@ test_refused_start (Fixture *f, gconstpointer data)
   g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
 }
 
+/* A sync that begins after a flush and before the file is truncated for it makes
+ * nothing durable that was there before. */
+static void
+test_flush_waits_for_a_write (Fixture *f, gconstpointer data)
+{
+  WbStats stats;
+
+  f->config.bounds.sync_interval_us = 0;
+  open_file (f);
+  push_bytes (f, MIB);
+  WAIT_FOR (stats_now (f).bytes_written == MIB);
+  fault_delay (FAULT_WRITE, fault_count (FAULT_WRITE) + 1, 300 * 1000);
+  fault_hang (FAULT_SYNC_DATA, 1);
+  push_bytes (f, PIECE);
+  g_assert_true (fault_wait_hanging ());
+  wb_file_flush (f->file);
+  sync_from_now (f);
+  WAIT_FOR (fault_count (FAULT_SYNC_DATA) == 1);
+  WAIT_FOR (stats_now (f).high_water == 0);
+  fault_release ();
+  for (guint i = 0; i < 100; i++) {
+    g_assert_cmpuint (stats_now (f).durable_bytes, ==, 0);
+    g_usleep (1000);
+  }
+  g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -463,6 +490,7 @@ main (int argc, char **argv)
   ADD ("flush", test_flush);
   ADD ("flush-before-all-is-retired", test_flush_before_all_is_retired);
   ADD ("refused-start", test_refused_start);
+  ADD ("flush-waits-for-a-write", test_flush_waits_for_a_write);
 #undef ADD
   return g_test_run ();
 }
