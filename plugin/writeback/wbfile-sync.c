@@ -172,8 +172,11 @@ wbf_io_sync (WbFile *file)
   }
   file->io_syncing = FALSE;
   pthread_cond_signal (&file->sync_cond);
-  file->token_done = MAX (file->token_done, sync.token);
-  file->sync_done_result = result;
+  /* Unless a flush has discarded it. */
+  if (sync.token > file->token_done) {
+    file->token_done = sync.token;
+    file->sync_done_result = result;
+  }
   wbf_wake_callers (file);
   wbf_notify (file);
 }

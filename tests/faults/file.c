@@ -725,6 +725,41 @@ test_flush_truncates_and_goes_on (Fixture *f, gconstpointer data)
   assert_nothing_left (f);
 }
 
+/* A sync that was under way when the stream was flushed says nothing of what is
+ * there now: it does not stand for the one at the end. */
+static void
+test_flush_discards_the_sync (Fixture *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbFileConfig config;
+  guint64 token;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  fault_hang (FAULT_SYNC, 1);
+  configure (f, &config);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
+  g_assert_true (fault_wait_hanging ());
+  wb_file_interrupt (file, TRUE);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, token, &result, &stall), ==, WB_INTERRUPTED);
+  wb_file_interrupt (file, FALSE);
+  wb_file_note_result (file, WB_RESULT_CANCELLED, 0);
+  wb_file_flush (file);
+  fault_release ();
+  do {
+    g_usleep (1000);
+    wb_file_get_stats (file, &stats);
+  } while (stats.high_water > 0);
+  g_assert_true (wb_file_needs_sync (file, &token));
+  g_assert_cmpuint (token, ==, 0);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+}
+
 static const char *
 pretend_overlay (int fd, char buffer[32])
 {
@@ -802,6 +837,7 @@ main (int argc, char **argv)
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
+  ADD ("flush-discards-the-sync", test_flush_discards_the_sync);
   ADD ("write-out-by-sync", test_write_out_by_sync);
   return g_test_run ();
 }
