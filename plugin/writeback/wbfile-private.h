@@ -103,6 +103,7 @@ struct _WbFile
   guint64 progress;
   guint64 progress_given_up; /* + 1; 0: no wait has timed out */
   guint64 stall_told;        /* + 1; 0: none was */
+  gint64 room_wait_us;       /* since when a push waits, if it was told */
   gboolean interrupted;
   guint callers_waiting;
   gboolean waits_for_window; /* the I/O thread does */

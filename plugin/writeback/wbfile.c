@@ -395,11 +395,16 @@ room_patience (WbFile *file)
   return stalled;
 }
 
+/* A wait that has told of a stall goes on after it: the timeout counts from its
+ * beginning. The one after a timeout begins anew. */
 static WbStatus
-out_of_patience (WbFile *file, gint64 patience, WbStall *stall)
+out_of_patience (WbFile *file, gint64 start_us, gint64 patience, WbStall *stall)
 {
+  gboolean timed_out = patience == file->bounds.sync_timeout_us;
+
   wbf_find_stall (file, stall);
-  if (patience == file->bounds.sync_timeout_us)
+  file->room_wait_us = timed_out ? g_get_monotonic_time () : start_us;
+  if (timed_out)
     return WB_TIMEOUT;
   file->stall_told = file->progress + 1;
   return WB_STALLED;
@@ -418,6 +423,8 @@ static WbStatus
 wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
 {
   gint64 start = g_get_monotonic_time (), held;
+  gint64 since =
+      file->stall_told == file->progress + 1 ? file->room_wait_us : start;
   WbStatus status = WB_OK;
 
   file->caller_wants_room = TRUE;
@@ -433,9 +440,9 @@ wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
     else if (has_room_within (file, bytes, file->queue_most)) {
       if (is_at_a_break (file))
         break;
-    } else if (!wait_for_progress (file, start, patience)
+    } else if (!wait_for_progress (file, since, patience)
         && !has_room (file, bytes))
-      status = out_of_patience (file, patience, stall);
+      status = out_of_patience (file, since, patience, stall);
   }
   file->caller_wants_room = FALSE;
   held = g_get_monotonic_time () - start;

@@ -760,6 +760,38 @@ test_flush_discards_the_sync (Fixture *f, gconstpointer data)
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
 }
 
+/* A push that waits is told of a stall first; that is part of the time after
+ * which it gives up. */
+static void
+test_stall_is_part_of_the_timeout (Fixture *f, gconstpointer data)
+{
+  WbFileConfig config;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+  gint64 start;
+
+  fault_hang (FAULT_WRITE, 1);
+  configure (f, &config);
+  config.bounds.max_queued_bytes = PIECE;
+  config.bounds.writeback_timeout_us = TIMEOUT_US * 19 / 10;
+  config.bounds.sync_timeout_us = TIMEOUT_US * 2;
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  g_assert_true (fault_wait_hanging ());
+  g_assert_cmpint (wb_file_begin (file, PIECE, &stall), ==, WB_STALLED);
+  start = g_get_monotonic_time ();
+  g_assert_cmpint (wb_file_begin (file, PIECE, &stall), ==, WB_TIMEOUT);
+  g_assert_cmpint (g_get_monotonic_time () - start, <, TIMEOUT_US);
+  /* The next one is a whole timeout later. */
+  start = g_get_monotonic_time ();
+  g_assert_cmpint (wb_file_begin (file, PIECE, &stall), ==, WB_TIMEOUT);
+  g_assert_cmpint (g_get_monotonic_time () - start, >=, 2 * TIMEOUT_US);
+  fault_release ();
+  wb_file_close (file, &stats, &stall);
+}
+
 static const char *
 pretend_overlay (int fd, char buffer[32])
 {
@@ -838,6 +870,7 @@ main (int argc, char **argv)
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
   ADD ("flush-discards-the-sync", test_flush_discards_the_sync);
+  ADD ("stall-is-part-of-the-timeout", test_stall_is_part_of_the_timeout);
   ADD ("write-out-by-sync", test_write_out_by_sync);
   return g_test_run ();
 }
