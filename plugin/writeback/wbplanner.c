@@ -537,7 +537,9 @@ next_start (WbPlanner *planner, WbStep *step)
   planner->flight_n++;
   planner->flight_bytes += length;
   planner->start_hand = step->range.end;
-  planner->started = MAX (planner->started, step->range.end);
+  /* What was dirty before a restart in place may lie beyond the end. */
+  planner->started =
+      MAX (planner->started, MIN (step->range.end, planner->high_water));
   return TRUE;
 }
 

@@ -397,6 +397,23 @@ test_restart_in_place_keeps_dirty (void)
   g_assert_cmpuint (started, ==, 10 * MIB);
 }
 
+/* What was started before the restart lies beyond the new end: bytes that are
+ * written below it are dirty, and no others. */
+static void
+test_restart_in_place_ends_clean (void)
+{
+  begin (0);
+  write_run (0, CHUNK);
+  wb_planner_restart (&planner, FALSE);
+  run_all (WB_STEP_START, NULL);
+  write_run (0, MIB / 2);
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==, MIB / 2);
+  g_assert_cmpuint (planner.late_back_patches, ==, 0);
+  wb_planner_release (&planner, TRUE);
+  run_all (WB_STEP_START, NULL);
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
+}
+
 static void
 test_passive_only_counts (void)
 {
@@ -464,6 +481,7 @@ main (int argc, char **argv)
   ADD ("release-keeps-the-partial-batch", test_release_keeps_the_partial_batch);
   ADD ("restart-after-truncation", test_restart_after_truncation);
   ADD ("restart-in-place-keeps-dirty", test_restart_in_place_keeps_dirty);
+  ADD ("restart-in-place-ends-clean", test_restart_in_place_ends_clean);
   ADD ("passive-only-counts", test_passive_only_counts);
   ADD ("held-starts", test_held_starts);
   return g_test_run ();
