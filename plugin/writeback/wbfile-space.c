@@ -283,6 +283,8 @@ wbf_require_space (WbFile *file)
   have -= MIN (have, shared_bytes (file));
   file->report.wanted = size;
   code = ask_free_space (file) < size - have ? ENOSPC : 0;
+  if (code == 0 && size > G_MAXINT64 - file->base)
+    code = EFBIG;
   if (code == 0)
     code = reserve_all (
         file, file->mode == WB_OPEN_OVERWRITE ? 0 : file->size_at_open, end);
@@ -296,7 +298,8 @@ wbf_require_space (WbFile *file)
   if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0) {
     /* This frees what was just reserved, for the moment in between. */
     code = wbf_call_truncate (file, 0);
-    wb_prealloc_init (&file->prealloc, 0, TRUE);
+    wb_prealloc_trimmed (&file->prealloc, 0);
+    file->prealloc.bytes = 0;
     file->size_at_open = 0;
     if (code == 0)
       code = reserve_all (file, 0, end);

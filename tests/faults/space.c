@@ -1,0 +1,153 @@
+/* Space that is reserved, required and given back, on a disk that fails or is
+ * small: what was reserved for nothing is not kept, a file that is replaced is
+ * not lost for nothing, and what cannot be done is heard.
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "config.h"
+#include "faultsys.h"
+#include "wbfile.h"
+
+#include <errno.h>
+#include <glib/gstdio.h>
+
+#define MIB (G_GUINT64_CONSTANT (1) << 20)
+#define PIECE (64 * 1024)
+#define OLD_SIZE (4 * MIB)
+
+typedef struct
+{
+  FaultFile output;
+  guint8 *bytes;
+  WbFileConfig config;
+  WbFile *file;
+  WbError error;
+} Fixture;
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  fault_file_init (&f->output);
+  fault_ideal_disk (TRUE);
+  fault_file_configure (&f->output, PIECE, &f->config);
+  f->bytes = g_malloc0 (OLD_SIZE);
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  fault_file_clear (&f->output);
+  g_free (f->bytes);
+}
+
+static void
+make_old_file (Fixture *f)
+{
+  g_assert_true (
+      g_file_set_contents (f->output.path, (gchar *) f->bytes, OLD_SIZE, NULL));
+}
+
+static gint64
+size_of_file (Fixture *f)
+{
+  GStatBuf status;
+
+  g_assert_cmpint (g_stat (f->output.path, &status), ==, 0);
+  return status.st_size;
+}
+
+static void
+open_file (Fixture *f)
+{
+  WbStall stall;
+
+  f->file = wb_file_open (&f->config, &f->error, &stall);
+}
+
+static WbStatus
+push (Fixture *f)
+{
+  WbStall stall;
+  WbStatus status = wb_file_begin (f->file, PIECE, &stall);
+
+  if (status != WB_OK)
+    return status;
+  wb_file_copy (f->file, f->bytes, PIECE);
+  wb_file_end_buffer (f->file);
+  wb_file_end (f->file);
+  return WB_OK;
+}
+
+static WbSyncResult
+sync_file (Fixture *f, WbSyncKind kind, gboolean finish)
+{
+  WbSyncResult result;
+  WbStall stall;
+
+  g_assert_cmpint (
+      wb_file_wait_sync (f->file, wb_file_request_sync (f->file, kind, finish),
+          &result, &stall),
+      ==, WB_OK);
+  return result;
+}
+
+static WbStatus
+close_file (Fixture *f)
+{
+  WbStall stall;
+  WbStats stats;
+  WbStatus status = wb_file_close (f->file, &stats, &stall);
+
+  f->error = stats.error;
+  return status;
+}
+
+/* The size that was required is all that is reserved, once for the old file and
+ * once for the new one, however far it is written. */
+static void
+test_required_size_is_all (Fixture *f, gconstpointer data)
+{
+  const guint64 size = 40 * MIB;
+  guint64 from, furthest;
+
+  make_old_file (f);
+  f->config.preallocate = WB_PREALLOCATE_REQUIRE;
+  f->config.size_hint = size;
+  open_file (f);
+  g_assert_nonnull (f->file);
+  g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 2);
+  for (guint64 at = 0; at < size; at += 10 * MIB) {
+    g_assert_true (wb_file_seek (f->file, at, &from, &furthest));
+    g_assert_cmpint (push (f), ==, WB_OK);
+  }
+  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 2);
+  g_assert_cmpint (close_file (f), ==, WB_OK);
+}
+
+/* A size that no file can have is not there, whatever the disk says. */
+static void
+test_required_size_is_impossible (Fixture *f, gconstpointer data)
+{
+  make_old_file (f);
+  fault_fail (FAULT_FREE_SPACE, 1, G_MAXUINT, ENOSYS);
+  f->config.preallocate = WB_PREALLOCATE_REQUIRE;
+  f->config.mode = WB_OPEN_APPEND;
+  f->config.size_hint = G_MAXUINT64;
+  open_file (f);
+  g_assert_null (f->file);
+  g_assert_cmpint (f->error.code, ==, EFBIG);
+  g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(path, function)                                                    \
+  g_test_add ("/space/" path, Fixture, NULL, set_up, function, tear_down)
+  ADD ("required-size-is-all", test_required_size_is_all);
+  ADD ("required-size-is-impossible", test_required_size_is_impossible);
+#undef ADD
+  return g_test_run ();
+}
