@@ -314,12 +314,18 @@ wbf_require_space (WbFile *file)
 void
 wbf_settle_requirement (WbFile *file)
 {
+  int code;
+
   if (!file->require_pending)
     return;
   file->require_pending = FALSE;
-  if (file->mode == WB_OPEN_TRUNCATE && file->size_at_open > 0
-      && wbf_call_truncate (file, 0) == 0)
+  if (file->mode != WB_OPEN_TRUNCATE || file->size_at_open == 0)
+    return;
+  code = wbf_call_truncate (file, 0);
+  if (code == 0)
     file->size_at_open = 0;
+  else
+    wbf_latch (file, WB_ERROR_WRITE, code, "ftruncate", 0);
 }
 
 gboolean

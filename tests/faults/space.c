@@ -140,6 +140,27 @@ test_required_size_is_impossible (Fixture *f, gconstpointer data)
   g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
 }
 
+/* The file that is replaced is empty at the end if nothing came; if it cannot be
+ * emptied, that is heard. */
+static void
+test_nothing_replaces_a_file (Fixture *f, gconstpointer data)
+{
+  f->config.preallocate = WB_PREALLOCATE_REQUIRE;
+
+  make_old_file (f);
+  open_file (f);
+  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (close_file (f), ==, WB_OK);
+  g_assert_cmpint (size_of_file (f), ==, 0);
+
+  make_old_file (f);
+  fault_fail (FAULT_TRUNCATE, fault_count (FAULT_TRUNCATE) + 1, 1, EIO);
+  open_file (f);
+  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
+  g_assert_cmpint (close_file (f), ==, WB_FAILED);
+  g_assert_cmpint (f->error.code, ==, EIO);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -148,6 +169,7 @@ main (int argc, char **argv)
   g_test_add ("/space/" path, Fixture, NULL, set_up, function, tear_down)
   ADD ("required-size-is-all", test_required_size_is_all);
   ADD ("required-size-is-impossible", test_required_size_is_impossible);
+  ADD ("nothing-replaces-a-file", test_nothing_replaces_a_file);
 #undef ADD
   return g_test_run ();
 }
