@@ -86,7 +86,8 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   guint64 covered;
   int code;
 
-  wbf_settle_requirement (file);
+  if (finish)
+    wbf_settle_requirement (file);
   /* After each call: a thread that was left behind in it makes no other. */
   if (file->abandoned)
     return WB_RESULT_CANCELLED;

@@ -161,6 +161,22 @@ test_nothing_replaces_a_file (Fixture *f, gconstpointer data)
   g_assert_cmpint (f->error.code, ==, EIO);
 }
 
+/* A sync in the stream before the first byte takes nothing from what is
+ * required. */
+static void
+test_barrier_before_the_first_byte (Fixture *f, gconstpointer data)
+{
+  make_old_file (f);
+  f->config.preallocate = WB_PREALLOCATE_REQUIRE;
+  open_file (f);
+  g_assert_cmpint (sync_file (f, WB_SYNC_BARRIER, FALSE), ==, WB_RESULT_DATA);
+  g_assert_cmpint (push (f), ==, WB_OK);
+  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
+  g_assert_cmpint (close_file (f), ==, WB_FAILED);
+  g_assert_cmpint (f->error.kind, ==, WB_ERROR_NO_SIZE);
+  g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -170,6 +186,7 @@ main (int argc, char **argv)
   ADD ("required-size-is-all", test_required_size_is_all);
   ADD ("required-size-is-impossible", test_required_size_is_impossible);
   ADD ("nothing-replaces-a-file", test_nothing_replaces_a_file);
+  ADD ("barrier-before-the-first-byte", test_barrier_before_the_first_byte);
 #undef ADD
   return g_test_run ();
 }
