@@ -32,6 +32,7 @@ reserve_step (WbFile *file, guint64 offset, guint64 length)
   int code;
 
   file->reserve_tried = TRUE;
+  file->trimmed_after = 0;
   wbf_enter (file, &file->io_call, "fallocate", offset);
   turn = device != NULL && wb_device_take_turn (device);
   began = g_get_monotonic_time ();

@@ -177,6 +177,27 @@ test_barrier_before_the_first_byte (Fixture *f, gconstpointer data)
   g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
 }
 
+/* The stream goes on after its end, more is reserved, and the write that it was
+ * for fails. */
+static void
+test_given_back_after_an_error (Fixture *f, gconstpointer data)
+{
+  guint truncated;
+
+  f->config.preallocate = WB_PREALLOCATE_AUTO;
+  f->config.size_hint = 8 * MIB;
+  open_file (f);
+  g_assert_cmpint (push (f), ==, WB_OK);
+  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 1);
+  truncated = fault_count (FAULT_TRUNCATE);
+  fault_fail (FAULT_WRITE, fault_count (FAULT_WRITE) + 1, 1, EIO);
+  g_assert_cmpint (push (f), ==, WB_OK);
+  g_assert_cmpint (close_file (f), ==, WB_FAILED);
+  g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 2);
+  g_assert_cmpuint (fault_count (FAULT_TRUNCATE), ==, truncated + 1);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -187,6 +208,7 @@ main (int argc, char **argv)
   ADD ("required-size-is-impossible", test_required_size_is_impossible);
   ADD ("nothing-replaces-a-file", test_nothing_replaces_a_file);
   ADD ("barrier-before-the-first-byte", test_barrier_before_the_first_byte);
+  ADD ("given-back-after-an-error", test_given_back_after_an_error);
 #undef ADD
   return g_test_run ();
 }
