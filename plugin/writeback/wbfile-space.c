@@ -73,13 +73,16 @@ ask_free_space (WbFile *file)
   return file->report.free;
 }
 
-/* Said once: the rest of a size that is known does not fit. */
+/* Said once: the rest of a size that is known does not fit. The blocks of a file
+ * that is overwritten are there already. */
 static void
 check_fit (WbFile *file, guint64 expected, WbSizeSource source, guint64 free)
 {
   guint64 have =
       MAX (file->planner.high_water, file->prealloc.end) - file->base;
 
+  if (file->mode == WB_OPEN_OVERWRITE)
+    have = MAX (have, MIN (file->old_blocks, file->size_at_open));
   if (source < WB_SIZE_SEGMENT || file->told_fit || expected <= have
       || expected - have <= free)
     return;

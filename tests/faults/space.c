@@ -198,6 +198,36 @@ test_given_back_after_an_error (Fixture *f, gconstpointer data)
   g_assert_cmpuint (fault_count (FAULT_TRUNCATE), ==, truncated + 1);
 }
 
+static gint64
+little_space (int fd)
+{
+  return MIB;
+}
+
+/* The blocks of a file that is overwritten are there. */
+static void
+test_overwritten_file_fits (Fixture *f, gconstpointer data)
+{
+  WbSys sys = *fault_sys ();
+
+  sys.free_space = little_space;
+  f->config.sys = &sys;
+  f->config.preallocate = WB_PREALLOCATE_AUTO;
+  f->config.mode = WB_OPEN_OVERWRITE;
+  for (guint more = 0; more < 2; more++) {
+    WbEvents events;
+
+    make_old_file (f);
+    f->config.size_hint = OLD_SIZE + more * 2 * MIB;
+    open_file (f);
+    g_assert_cmpint (push (f), ==, WB_OK);
+    g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+    events = wb_file_take_events (f->file);
+    g_assert_cmpint ((events & WB_EVENT_WILL_NOT_FIT) != 0, ==, more != 0);
+    g_assert_cmpint (close_file (f), ==, WB_OK);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -209,6 +239,7 @@ main (int argc, char **argv)
   ADD ("nothing-replaces-a-file", test_nothing_replaces_a_file);
   ADD ("barrier-before-the-first-byte", test_barrier_before_the_first_byte);
   ADD ("given-back-after-an-error", test_given_back_after_an_error);
+  ADD ("overwritten-file-fits", test_overwritten_file_fits);
 #undef ADD
   return g_test_run ();
 }
