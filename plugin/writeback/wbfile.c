@@ -196,9 +196,16 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
     if (!wait_for_progress (file, 0, patience))
       break;
   }
-  if (file->opened && file->error.kind == WB_ERROR_NONE) {
+  if (file->opened) {
+    WbStats stats;
+
+    *error = file->error;
     wbf_unlock (file);
-    return file;
+    if (error->kind == WB_ERROR_NONE)
+      return file;
+    /* A thread that could not be had. */
+    wb_file_close (file, &stats, NULL);
+    return NULL;
   }
 
   if (file->closed) {

@@ -10,6 +10,11 @@
 
 #include <errno.h>
 #include <string.h>
+#ifdef G_OS_UNIX
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 #define PIECE (256 * 1024)
@@ -470,6 +475,46 @@ test_flush_waits_for_a_write (Fixture *f, gconstpointer data)
   g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
 }
 
+#ifdef G_OS_UNIX
+/* Threads that a user may have who has no other process: the writer's first two
+ * and the one that asks for them. */
+static int
+open_with_few_threads (Fixture *f)
+{
+  const struct rlimit three = { 3, 3 };
+  WbError error;
+  WbStall stall;
+
+  if (setrlimit (RLIMIT_NPROC, &three) != 0 || setuid (54321) != 0)
+    return 1;
+  if (wb_file_open (&f->config, &error, &stall) != NULL)
+    return 2;
+  if (error.kind != WB_ERROR_THREAD)
+    return 3;
+  return fault_open_descriptors () == 0 ? 0 : 4;
+}
+
+/* Where no thread can be had for the syncs, it is that which is heard. */
+static void
+test_no_thread (Fixture *f, gconstpointer data)
+{
+  int status;
+  pid_t child;
+
+  if (getuid () != 0 || !WB_PLATFORM_LINUX) {
+    g_test_skip ("only root can become a user without processes");
+    return;
+  }
+  g_assert_cmpint (chown (f->output.directory, 54321, 54321), ==, 0);
+  child = fork ();
+  if (child == 0)
+    _exit (open_with_few_threads (f));
+  g_assert_cmpint (waitpid (child, &status, 0), ==, child);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+}
+#endif
+
 int
 main (int argc, char **argv)
 {
@@ -491,6 +536,9 @@ main (int argc, char **argv)
   ADD ("flush-before-all-is-retired", test_flush_before_all_is_retired);
   ADD ("refused-start", test_refused_start);
   ADD ("flush-waits-for-a-write", test_flush_waits_for_a_write);
+#ifdef G_OS_UNIX
+  ADD ("no-thread", test_no_thread);
+#endif
 #undef ADD
   return g_test_run ();
 }
