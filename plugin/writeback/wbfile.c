@@ -597,8 +597,8 @@ wb_file_wait_sync (
   return status;
 }
 
-/* A wait for the finishing sync that was cancelled never heard how it went on:
- * that sync counts, unless it was discarded by a flush. */
+/* A wait for the finishing sync that was cancelled or timed out never heard how
+ * it went on: that sync counts, unless it was discarded by a flush. */
 gboolean
 wb_file_needs_sync (WbFile *file, guint64 *token)
 {
@@ -607,7 +607,8 @@ wb_file_needs_sync (WbFile *file, guint64 *token)
   wbf_lock (file);
   covered = file->accepted == file->accepted_at_finish;
   pending = file->token_done < file->token_finish;
-  unheard = file->stats.sync_result == WB_RESULT_CANCELLED;
+  unheard = file->stats.sync_result == WB_RESULT_CANCELLED
+      || file->stats.sync_result == WB_RESULT_TIMEOUT;
   *token = covered
           && (pending
               || (unheard && file->token_done == file->token_finish

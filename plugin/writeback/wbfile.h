@@ -285,8 +285,9 @@ guint64 wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish);
 WbStatus wb_file_wait_sync (
     WbFile *file, guint64 token, WbSyncResult *result, WbStall *stall);
 /* TRUE if anything was handed over since the last finishing sync, or if that
- * sync is not over, or if the last result noted is WB_RESULT_CANCELLED. `*token`
- * is the one to wait for, or 0 if a new one is to be requested. */
+ * sync is not over, or if the last result noted is WB_RESULT_CANCELLED or
+ * WB_RESULT_TIMEOUT. `*token` is the one to wait for, or 0 if a new one is to be
+ * requested. */
 gboolean wb_file_needs_sync (WbFile *file, guint64 *token);
 /* The wait for the finishing sync is over for the caller: its result, as the
  * stats shall tell it. */

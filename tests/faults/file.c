@@ -760,6 +760,41 @@ test_flush_discards_the_sync (Fixture *f, gconstpointer data)
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
 }
 
+/* A sync that came back after it had been given up is heard at the end. */
+static void
+test_late_sync_is_heard (Fixture *f, gconstpointer data)
+{
+  guint64 token, late = 0;
+  WbSyncResult result;
+  WbFileConfig config;
+  WbError error;
+  WbStall stall;
+  WbStats stats;
+  WbFile *file;
+
+  fault_hang (FAULT_SYNC, 1);
+  configure (f, &config);
+  config.bounds.sync_timeout_us = TIMEOUT_US;
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, token, &result, &stall), ==, WB_TIMEOUT);
+  wb_file_note_result (file, WB_RESULT_TIMEOUT, 0);
+  fault_release ();
+  do {
+    g_usleep (1000);
+    wb_file_get_stats (file, &stats);
+  } while (stats.durable_bytes == 0 || fault_count (FAULT_SYNC_DIRECTORY) == 0);
+  g_assert_true (wb_file_needs_sync (file, &late));
+  g_assert_cmpuint (late, ==, token);
+  g_assert_cmpint (wb_file_wait_sync (file, late, &result, &stall), ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+  wb_file_note_result (file, result, 0);
+  g_assert_false (wb_file_needs_sync (file, &late));
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+}
+
 /* A push that waits is told of a stall first; that is part of the time after
  * which it gives up. */
 static void
@@ -870,6 +905,7 @@ main (int argc, char **argv)
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
   ADD ("flush-discards-the-sync", test_flush_discards_the_sync);
+  ADD ("late-sync-is-heard", test_late_sync_is_heard);
   ADD ("stall-is-part-of-the-timeout", test_stall_is_part_of_the_timeout);
   ADD ("write-out-by-sync", test_write_out_by_sync);
   return g_test_run ();
