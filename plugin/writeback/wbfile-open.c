@@ -198,7 +198,7 @@ wbf_io_open (WbFile *file)
     file->shared =
         wb_device_get (file->block_device ? file->own_device : file->device);
   set_up_fifo (file);
-  return wbf_set_up_space (file);
+  return wbf_set_up_space (file) && !file->abandoned;
 }
 
 void

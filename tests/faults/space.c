@@ -140,6 +140,27 @@ test_required_size_is_impossible (Fixture *f, gconstpointer data)
   g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
 }
 
+/* An open that was given up leaves nothing, wherever in it that was. */
+static void
+test_open_is_given_up (Fixture *f, gconstpointer data)
+{
+  gint64 deadline = g_get_monotonic_time () + FAULT_PATIENCE_US;
+
+  make_old_file (f);
+  fault_hang (FAULT_RESERVE, 2);
+  f->config.preallocate = WB_PREALLOCATE_REQUIRE;
+  f->config.size_hint = 2 * OLD_SIZE;
+  f->config.bounds.sync_timeout_us = 0;
+  open_file (f);
+  g_assert_null (f->file);
+  g_assert_cmpint (f->error.code, ==, ETIMEDOUT);
+  fault_release ();
+  while (fault_open_descriptors () > 0 || fault_count_threads () > 0) {
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+    g_usleep (1000);
+  }
+}
+
 /* The file that is replaced is empty at the end if nothing came; if it cannot be
  * emptied, that is heard. */
 static void
@@ -236,6 +257,7 @@ main (int argc, char **argv)
   g_test_add ("/space/" path, Fixture, NULL, set_up, function, tear_down)
   ADD ("required-size-is-all", test_required_size_is_all);
   ADD ("required-size-is-impossible", test_required_size_is_impossible);
+  ADD ("open-is-given-up", test_open_is_given_up);
   ADD ("nothing-replaces-a-file", test_nothing_replaces_a_file);
   ADD ("barrier-before-the-first-byte", test_barrier_before_the_first_byte);
   ADD ("given-back-after-an-error", test_given_back_after_an_error);
