@@ -135,14 +135,15 @@ typedef enum
   WB_EVENT_SYNC_STALLED = 1 << 4  /* a sync at an interval does not return */
 } WbEvents;
 
-/* How a file speaks to whoever opened it. Both functions are called on the
- * file's own threads, without its lock, and may come after wb_file_close() if
- * the file was abandoned (log only). `data` is released with the file. */
+/* How a file speaks to whoever opened it. Both functions are called without its
+ * lock, on the file's own threads or inside a call of the caller's, and may come
+ * after wb_file_close() if the file was abandoned (log only). `data` is released
+ * with the file. */
 typedef struct
 {
   void (*log) (gpointer data, WbLogLevel level, const char *source,
       const char *function, int line, const char *message);
-  /* wb_file_take_events() has news, and nobody is waiting inside the file. */
+  /* wb_file_take_events() has news. */
   void (*notify) (gpointer data);
   gpointer data;
   GDestroyNotify release;
