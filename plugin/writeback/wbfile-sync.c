@@ -130,10 +130,13 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   }
   if (file->error.kind != WB_ERROR_NONE)
     return WB_RESULT_FAILED;
-  file->stats.durable_bytes = covered;
   result = kind == WB_SYNC_FULL ? sync_parent (file, &file->io_call)
                                 : WB_RESULT_DATA;
   file->name_synced |= result == WB_RESULT_DURABLE;
+  /* While the stream goes on, what an interval reports has a name after a power
+   * cut. */
+  if (finish || file->name_synced || file->bounds.sync_interval_us <= 0)
+    file->stats.durable_bytes = covered;
   /* Nothing is left for the next interval, unless the name is. */
   if (file->name_synced)
     file->unsynced_since_us = 0;
