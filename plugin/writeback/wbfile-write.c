@@ -197,8 +197,12 @@ write_some (WbFile *file, gsize done)
       file->fd, vectors, (int) n, file->seekable ? offset : -1);
   code = result < 0 ? errno : 0;
   if (result < 0 && (code == EAGAIN || code == EWOULDBLOCK)) {
-    /* The waiting is the write's own: no progress, one call to report. */
-    file->sys->wait_writable (file->fd, file->wake_fds[0]);
+    /* The waiting is the write's own: no progress, one call to report. A file is
+     * always ready to poll(2): the second time it is given a rest. */
+    if (!file->seekable)
+      file->sys->wait_writable (file->fd, file->wake_fds[0]);
+    else if (file->write_waited_us > 0)
+      g_usleep (TRANSIENT_RETRY_US);
     code = EINTR;
     wbf_lock (file);
     file->write_waited_us += g_get_monotonic_time () - file->io_call.since_us;
