@@ -186,7 +186,9 @@ linux_free_space (int fd)
 
   if (fstatfs (fd, &status) != 0)
     return -1;
-  return (gint64) status.f_bavail * (gint64) status.f_bsize;
+  /* Blocks are counted in fragments; f_bsize is what is best to write at once, and
+   * may be larger on FUSE. */
+  return (gint64) status.f_bavail * (gint64) status.f_frsize;
 }
 
 static int
