@@ -294,19 +294,19 @@ get_file (GstWbFileSink *self)
   return file;
 }
 
+/* All of it with the object lock: of two who change a bound each, the later must
+ * not come with what the earlier has not set yet. */
 static void
 apply_bounds (GstWbFileSink *self)
 {
-  WbFile *file = get_file (self);
   WbBounds bounds;
 
-  if (file == NULL)
-    return;
   GST_OBJECT_LOCK (self);
-  bounds = current_bounds (self);
+  if (self->file != NULL) {
+    bounds = current_bounds (self);
+    wb_file_set_bounds (self->file, &bounds);
+  }
   GST_OBJECT_UNLOCK (self);
-  wb_file_set_bounds (file, &bounds);
-  wb_file_unref (file);
 }
 
 static gboolean
@@ -1594,6 +1594,8 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   self->file = file;
   self->serial++;
   GST_OBJECT_UNLOCK (self);
+  /* They may have been changed while the file was being opened. */
+  apply_bounds (self);
   post_events (self, file);
   return TRUE;
 }

@@ -6,6 +6,7 @@
 
 #include "../common/wbtest.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 static const struct
@@ -265,6 +266,36 @@ GST_START_TEST (test_bounds_changed_while_writing)
 }
 GST_END_TEST;
 
+/* Changed while start waits in open, for a reader of a FIFO here, elsewhere for
+ * a slow server: that is the bound which holds, not the one of before. */
+GST_START_TEST (test_bound_changed_while_opening)
+{
+  g_autoptr (WbFifo) fifo = wb_fifo_new ();
+  g_autoptr (WbRig) rig = wb_rig_new (fifo->path, NULL);
+  guint threads = wb_count_threads ();
+  WbTask *task;
+
+  wb_fifo_hang_up (fifo);
+  task = wb_rig_state_task (rig, GST_STATE_PLAYING);
+  /* The task's own, and the file's, which is made when the bounds are known */
+  while (wb_count_threads () < threads + 2)
+    fail_if (wb_task_ends_within (task, 0.001));
+  wb_rig_set (rig, "max-queued-bytes=100000");
+  fifo->fd = open (fifo->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  fail_unless (fifo->fd >= 0);
+  fail_if (wb_task_state (task, "start") == GST_STATE_CHANGE_FAILURE);
+
+  wb_rig_begin (rig, GST_FORMAT_TIME);
+  task = wb_rig_fill_task (rig, 0, WB_MIB (2), 20000, 1);
+  fail_if (wb_task_ends_within (task, 0.2));
+  wb_fifo_read (fifo, 65536, 0);
+  fail_unless_equals_int (wb_task_flow (task, "push"), GST_FLOW_OK);
+  fail_unless (wb_rig_eos (rig));
+  fail_unless (wb_stat (rig->sink, "peak-queued-bytes") <= 100000);
+  wb_rig_state (rig, GST_STATE_NULL);
+}
+GST_END_TEST;
+
 /* A file that is smaller than anything has its figures as well. */
 GST_START_TEST (test_small_file)
 {
@@ -412,6 +443,7 @@ stats_suite (void)
   tcase_add_test (tcase, test_chunks);
   tcase_add_loop_test (tcase, test_bounds, 0, G_N_ELEMENTS (bounds));
   tcase_add_test (tcase, test_bounds_changed_while_writing);
+  tcase_add_test (tcase, test_bound_changed_while_opening);
   tcase_add_test (tcase, test_small_file);
   tcase_add_test (tcase, test_kept_until_the_next_start);
   tcase_add_test (tcase, test_high_water_mark);
