@@ -1807,9 +1807,9 @@ gst_wb_file_sink_init (GstWbFileSink *self)
   gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
 }
 
-/* Since filesink has no flags on them, neither have these. */
+/* What is fixed when the file is opened, from NULL to READY, has no flag more, as
+ * with filesink. */
 #define FLAGS (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS)
-#define FLAGS_READY (FLAGS | GST_PARAM_MUTABLE_READY)
 #define FLAGS_PLAYING (FLAGS | GST_PARAM_MUTABLE_PLAYING)
 
 static void
@@ -1882,14 +1882,14 @@ init_mode_properties (void)
 {
   properties[PROP_WRITEBACK] = g_param_spec_enum ("writeback", "Write-back",
       "What becomes of the written data in the page cache",
-      writeback_get_type (), DEFAULT_WRITEBACK, FLAGS_READY);
+      writeback_get_type (), DEFAULT_WRITEBACK, FLAGS);
   properties[PROP_PREALLOCATE] = g_param_spec_enum ("preallocate",
       "Preallocate", "Whether disk space is reserved ahead of the writes",
-      preallocate_get_type (), DEFAULT_PREALLOCATE, FLAGS_READY);
+      preallocate_get_type (), DEFAULT_PREALLOCATE, FLAGS);
   properties[PROP_SIZE_HINT] = g_param_spec_uint64 ("size-hint", "Size hint",
       "Expected final size of the stream in bytes, to reserve space for (0 = "
       "find out from upstream)",
-      0, G_MAXUINT64, DEFAULT_SIZE_HINT, FLAGS_READY);
+      0, G_MAXUINT64, DEFAULT_SIZE_HINT, FLAGS);
   properties[PROP_SYNC_ON_EOS] =
       g_param_spec_enum ("sync-on-eos", "Sync on EOS",
           "What is synced at EOS, and at stop if anything was written since",

@@ -99,6 +99,29 @@ GST_START_TEST (test_properties)
 }
 GST_END_TEST;
 
+/* The file is open in READY already: what counts when it is opened must not say
+ * that READY is early enough. */
+GST_START_TEST (test_when_properties_count)
+{
+  gchar *path = wb_path ("file");
+  g_autoptr (WbRig) rig = wb_rig_new (path, NULL);
+  GParamSpec **specs;
+  guint i, n;
+
+  wb_rig_state (rig, GST_STATE_READY);
+  fail_unless_equals_int64 (wb_file_size (path), 0);
+  specs = g_object_class_list_properties (G_OBJECT_GET_CLASS (rig->sink), &n);
+  for (i = 0; i < n; i++)
+    if (specs[i]->owner_type == G_OBJECT_TYPE (rig->sink))
+      fail_if ((specs[i]->flags
+                   & (GST_PARAM_MUTABLE_READY | GST_PARAM_MUTABLE_PAUSED))
+              != 0,
+          "%s", specs[i]->name);
+  g_free (specs);
+  g_free (path);
+}
+GST_END_TEST;
+
 typedef struct
 {
   const gchar *name;
@@ -254,6 +277,7 @@ metadata_suite (void)
   tcase_add_test (tcase, test_factory);
   tcase_add_test (tcase, test_plugin);
   tcase_add_test (tcase, test_properties);
+  tcase_add_test (tcase, test_when_properties_count);
   tcase_add_test (tcase, test_numbers);
   tcase_add_test (tcase, test_choices);
   tcase_add_test (tcase, test_by_rank);
