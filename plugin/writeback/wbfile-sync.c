@@ -52,7 +52,7 @@ call_sync (WbFile *file, Call *call, WbSyncKind kind)
 
 /* The name is durable when the directory is. Directories that cannot be synced
  * or opened are the file system's manner, not a failure; one that is no longer
- * there leaves the name unknown. */
+ * there, or for which there is no descriptor left, leaves the name unknown. */
 static WbSyncResult
 sync_parent (WbFile *file, Call *call)
 {
@@ -69,7 +69,7 @@ sync_parent (WbFile *file, Call *call)
     wbf_say (file, WB_LOG_INFO, "fsync of the directory %s refused: %s",
         file->parent, g_strerror (code));
   wbf_leave (file, call);
-  if (code == ENOENT || code == ENOTDIR) {
+  if (code == ENOENT || code == ENOTDIR || code == EMFILE || code == ENFILE) {
     result = WB_RESULT_DATA;
   } else if (code != 0 && !wbf_is_refusal (code) && code != EACCES
       && code != EPERM && code != EROFS) {

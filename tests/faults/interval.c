@@ -296,6 +296,36 @@ test_failure_is_final (Fixture *f, gconstpointer data)
   }
 }
 
+/* The process has no descriptor left to open the directory with: nothing is lost,
+ * and the name is synced when there is one. */
+static void
+test_no_descriptor_for_directory (Fixture *f, gconstpointer data)
+{
+  static const int codes[] = { EMFILE, ENFILE };
+  WbStats stats;
+
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++) {
+    fault_reset ();
+    fault_fail (FAULT_SYNC_DIRECTORY, 1, 1, codes[i]);
+    f->config.bounds.sync_interval_us = INTERVAL_US;
+    open_file (f);
+    push_bytes (f, MIB);
+    WAIT_FOR (fault_count (FAULT_SYNC_DIRECTORY) == 1);
+    g_assert_cmpuint (stats_now (f).durable_bytes, ==, 0);
+    push_bytes (f, MIB);
+    WAIT_FOR (stats_now (f).durable_bytes == 2 * MIB);
+    g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DURABLE);
+
+    fault_reset ();
+    fault_fail (FAULT_SYNC_DIRECTORY, 1, 1, codes[i]);
+    f->config.bounds.sync_interval_us = 0;
+    open_file (f);
+    push_bytes (f, MIB);
+    g_assert_cmpint (finish (f, &stats), ==, WB_RESULT_DATA);
+    g_assert_cmpint (stats.error.kind, ==, WB_ERROR_NONE);
+  }
+}
+
 static void
 test_refusal_changes_nothing (Fixture *f, gconstpointer data)
 {
@@ -535,6 +565,7 @@ main (int argc, char **argv)
   ADD ("starts-wait", test_starts_wait);
   ADD ("full-speed", test_full_speed);
   ADD ("failure-is-final", test_failure_is_final);
+  ADD ("no-descriptor-for-directory", test_no_descriptor_for_directory);
   ADD ("refusal-changes-nothing", test_refusal_changes_nothing);
   ADD ("error-elsewhere", test_error_elsewhere);
   ADD ("hang-is-told-and-bounded", test_hang_is_told_and_bounded);
