@@ -341,6 +341,8 @@ wbf_set_up_space (WbFile *file)
       file->regular && file->preallocate != WB_PREALLOCATE_NONE);
   file->prealloc.expected[WB_SIZE_PROPERTY] = hint;
   file->prealloc.growth = file->prealloc_growth;
+  if (file->mode == WB_OPEN_OVERWRITE)
+    file->prealloc.old_end = file->size_at_open;
   if (!file->regular || file->preallocate != WB_PREALLOCATE_REQUIRE)
     return TRUE;
   file->require_pending = TRUE;

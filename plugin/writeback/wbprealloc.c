@@ -79,7 +79,7 @@ target (const WbPrealloc *prealloc, guint64 high_water)
   if (size > written)
     return size > G_MAXINT64 - prealloc->base ? G_MAXINT64
                                               : prealloc->base + size;
-  if (!prealloc->growth)
+  if (!prealloc->growth || high_water < prealloc->old_end)
     return prealloc->base;
   /* What has a duration is likely to be long: four writers that reserve their
    * first 16 MiB at once end up with 2 to 5 extents instead of 5 to 7. */
@@ -107,6 +107,7 @@ wb_prealloc_next (const WbPrealloc *prealloc, guint64 high_water,
   if (prealloc->bytes == 0 && prealloc->in_order
       && high_water - MIN (prealloc->base, high_water) <= FIRST_STEP_REACH)
     from = prealloc->end;
+  from = MAX (from, prealloc->old_end);
   if (stop <= from || left > prealloc->last / 2)
     return FALSE;
 

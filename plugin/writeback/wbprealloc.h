@@ -54,6 +54,7 @@ typedef struct
   gboolean growth;   /* also with nothing known of the size */
   gboolean in_order; /* nothing below the high-water mark is a hole */
   guint64 base;
+  guint64 old_end; /* of what is overwritten: its holes are left as they are */
   guint64 expected[WB_SIZE_SOURCES]; /* bytes from the base, 0: unknown */
   guint64 duration, elapsed;         /* any one unit, 0: unknown */
   guint64 elapsed_bytes;             /* that came in `elapsed`, from the base */

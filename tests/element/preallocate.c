@@ -9,6 +9,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* More than any disk has. */
 #define TOO_MUCH "1000000000000000"
@@ -299,6 +300,49 @@ GST_START_TEST (test_old_content_stays)
 }
 GST_END_TEST;
 
+/* Nor does what is written into a sparse file fill its other holes: those blocks
+ * would not come back. Also after an EOS has given back what was reserved, and with
+ * more at the end first. */
+GST_START_TEST (test_old_holes_stay)
+{
+  gchar *path = wb_path ("file");
+  g_autoptr (WbRig) rig = wb_rig_new (path,
+      __i__ == 0 ? "file-mode=overwrite"
+                 : "file-mode=overwrite size-hint=314572800");
+  guint64 written = WB_MIB (40);
+  struct stat status;
+
+  wb_file_write (path, "", 0);
+  fail_unless (truncate (path, WB_MIB (256)) == 0);
+  fail_unless (stat (path, &status) == 0);
+  if (status.st_blocks != 0) {
+    wb_skip ("no sparse files here");
+    g_free (path);
+    return;
+  }
+  wb_rig_play (rig, GST_FORMAT_BYTES);
+  if (__i__ == 1) {
+    fail_unless (wb_rig_seek (rig, WB_MIB (256)));
+    wb_rig_fill (rig, 0, WB_MIB (1), 2);
+    wb_rig_seek (rig, 0);
+    written += WB_MIB (1);
+  }
+  wb_rig_fill (rig, 0, WB_MIB (20), 1);
+  fail_unless (wb_rig_eos (rig));
+  wb_rig_state (rig, GST_STATE_READY);
+  wb_rig_play (rig, GST_FORMAT_BYTES);
+  fail_unless (wb_rig_seek (rig, WB_MIB (20)));
+  wb_rig_fill (rig, 0, WB_MIB (20), 1);
+  fail_unless (wb_rig_eos (rig));
+  wb_rig_assert_quiet (rig);
+  fail_unless (stat (path, &status) == 0);
+  fail_unless ((guint64) status.st_blocks * 512 <= written + SLACK,
+      "%" G_GUINT64_FORMAT " bytes of blocks for %" G_GUINT64_FORMAT,
+      (guint64) status.st_blocks * 512, written);
+  g_free (path);
+}
+GST_END_TEST;
+
 static Suite *
 preallocate_suite (void)
 {
@@ -313,6 +357,7 @@ preallocate_suite (void)
   tcase_add_test (tcase, test_required_without_a_size);
   tcase_add_loop_test (tcase, test_required_and_there, 0, 2);
   tcase_add_loop_test (tcase, test_old_content_stays, 0, 2);
+  tcase_add_loop_test (tcase, test_old_holes_stay, 0, 2);
   return suite;
 }
 
