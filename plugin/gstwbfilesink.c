@@ -965,15 +965,27 @@ wait_preroll (GstWbFileSink *self)
   return flow;
 }
 
-/* The same when something was accepted already: a step changes nothing. */
+/* The same when something was accepted already: a step changes nothing. But a
+ * flushing one takes the state back until the next preroll, and with it the call
+ * that would wake this thread: it goes on to wait for the file. `is_last`: nothing
+ * comes that could preroll after it. */
 static GstFlowReturn
-wait_preroll_through_steps (GstWbFileSink *self)
+wait_preroll_through_steps (GstWbFileSink *self, gboolean is_last)
 {
+  GstBaseSink *base = GST_BASE_SINK (self);
   GstFlowReturn flow;
 
-  do
-    flow = wait_preroll (self);
-  while (flow == FLOW_STEP);
+  do {
+    if (base->playing_async && is_last) {
+      base->need_preroll = TRUE;
+      flow = gst_base_sink_do_preroll (base, NULL);
+    } else if (base->playing_async && !g_atomic_int_get (&self->paused)) {
+      flow = GST_FLOW_OK;
+    } else {
+      flow = wait_preroll (self);
+    }
+  } while (flow == FLOW_STEP
+      || (flow == GST_FLOW_OK && g_atomic_int_get (&self->paused)));
   return flow;
 }
 
@@ -1020,7 +1032,7 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token)
   do {
     status = wb_file_wait_sync (file, token, &result, &stall);
     if (status == WB_INTERRUPTED)
-      flow = wait_preroll_through_steps (self);
+      flow = wait_preroll_through_steps (self, TRUE);
   } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
 
   elapsed = g_get_monotonic_time () - start;
@@ -1063,7 +1075,7 @@ wait_barrier (GstWbFileSink *self)
 
     switch (wb_file_wait_sync (file, token, &result, &stall)) {
       case WB_INTERRUPTED:
-        flow = wait_preroll_through_steps (self);
+        flow = wait_preroll_through_steps (self, FALSE);
         if (flow != GST_FLOW_OK)
           return flow;
         break;

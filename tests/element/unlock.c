@@ -301,6 +301,38 @@ GST_START_TEST (test_eos_done_in_paused)
 }
 GST_END_TEST;
 
+/* A flushing step, which takes the state back until the next preroll. */
+static void
+step (Stuck *stuck)
+{
+  fail_unless (gst_element_send_event (stuck->rig->sink,
+      gst_event_new_step (GST_FORMAT_BUFFERS, 1, 1.0, TRUE, FALSE)));
+  fail_if (wb_task_ends_within (stuck->task, 0.2));
+}
+
+/* There is none after EOS: it is one itself. */
+GST_START_TEST (test_eos_and_step)
+{
+  Stuck stuck;
+
+  stuck_eos_begin (&stuck, NEVER);
+  step (&stuck);
+  wb_rig_state (stuck.rig, GST_STATE_PLAYING);
+  fail_unless_equals_int (
+      gst_element_get_state (stuck.rig->sink, NULL, NULL, 5 * GST_SECOND),
+      GST_STATE_CHANGE_SUCCESS);
+  wb_fifo_read (stuck.fifo, 65536, 0);
+  fail_unless (wb_task_bool (stuck.task, "EOS"));
+  fail_unless_equals_int (wb_rig_count (stuck.rig, GST_MESSAGE_EOS), 1);
+  fail_unless_equals_int (wb_rig_count_syncs (stuck.rig), 1);
+  wb_rig_assert_quiet (stuck.rig);
+  wb_rig_state (stuck.rig, GST_STATE_NULL);
+  wb_fifo_finish (stuck.fifo);
+  fail_unless_equals_int (stuck.fifo->bytes->len, SIZE);
+  stuck_end (&stuck);
+}
+GST_END_TEST;
+
 /* So may the time to wait. */
 GST_START_TEST (test_eos_and_less_patience)
 {
@@ -415,6 +447,23 @@ GST_START_TEST (test_barrier_and_flush)
 }
 GST_END_TEST;
 
+GST_START_TEST (test_barrier_and_step)
+{
+  Stuck stuck;
+
+  stuck_barrier_begin (&stuck, NEVER);
+  step (&stuck);
+  wb_fifo_read (stuck.fifo, 65536, 0);
+  fail_unless_equals_int (wb_task_flow (stuck.task, "push"), GST_FLOW_OK);
+  stuck.task = wb_rig_eos_task (stuck.rig);
+  wb_rig_await (stuck.rig, GST_MESSAGE_ASYNC_DONE);
+  wb_rig_state (stuck.rig, GST_STATE_PLAYING);
+  fail_unless (wb_task_bool (stuck.task, "EOS"));
+  wb_rig_assert_quiet (stuck.rig);
+  stuck_end (&stuck);
+}
+GST_END_TEST;
+
 GST_START_TEST (test_barrier_and_null)
 {
   Stuck stuck;
@@ -449,12 +498,14 @@ unlock_suite (void)
   tcase = wb_tcase (suite, "eos");
   tcase_add_loop_test (tcase, test_eos_and_paused, 0, 2);
   tcase_add_loop_test (tcase, test_eos_done_in_paused, 0, 2);
+  tcase_add_test (tcase, test_eos_and_step);
   tcase_add_test (tcase, test_eos_and_less_patience);
   tcase_add_test (tcase, test_eos_and_flush);
   tcase_add_test (tcase, test_eos_and_null);
 
   tcase = wb_tcase (suite, "barrier");
   tcase_add_test (tcase, test_barrier_and_paused);
+  tcase_add_test (tcase, test_barrier_and_step);
   tcase_add_test (tcase, test_barrier_and_flush);
   tcase_add_test (tcase, test_barrier_and_null);
 
