@@ -965,27 +965,23 @@ wait_preroll (GstWbFileSink *self)
   return flow;
 }
 
-/* The same when something was accepted already: a step changes nothing. But a
- * flushing one takes the state back until the next preroll, and with it the call
- * that would wake this thread: it goes on to wait for the file. `is_last`: nothing
- * comes that could preroll after it. */
+/* The same when something was accepted already: a step changes nothing, but takes
+ * the state back until the next preroll. `is_last`: nothing comes that could, so
+ * this is it. In any case the preroll lock was released before the wait for the
+ * file goes on: whoever has interrupted it may be waiting for that lock. */
 static GstFlowReturn
 wait_preroll_through_steps (GstWbFileSink *self, gboolean is_last)
 {
   GstBaseSink *base = GST_BASE_SINK (self);
-  GstFlowReturn flow;
+  GstFlowReturn flow = wait_preroll (self);
 
-  do {
-    if (base->playing_async && is_last) {
-      base->need_preroll = TRUE;
-      flow = gst_base_sink_do_preroll (base, NULL);
-    } else if (base->playing_async && !g_atomic_int_get (&self->paused)) {
-      flow = GST_FLOW_OK;
-    } else {
-      flow = wait_preroll (self);
-    }
-  } while (flow == FLOW_STEP
-      || (flow == GST_FLOW_OK && g_atomic_int_get (&self->paused)));
+  while (flow == FLOW_STEP && !is_last)
+    flow = g_atomic_int_get (&self->paused) ? wait_preroll (self) : GST_FLOW_OK;
+  while (flow == FLOW_STEP
+      || (flow == GST_FLOW_OK && base->playing_async && is_last)) {
+    base->need_preroll = TRUE;
+    flow = gst_base_sink_do_preroll (base, NULL);
+  }
   return flow;
 }
 

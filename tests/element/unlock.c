@@ -317,6 +317,7 @@ GST_START_TEST (test_eos_and_step)
 
   stuck_eos_begin (&stuck, NEVER);
   step (&stuck);
+  step (&stuck);
   wb_rig_state (stuck.rig, GST_STATE_PLAYING);
   fail_unless_equals_int (
       gst_element_get_state (stuck.rig->sink, NULL, NULL, 5 * GST_SECOND),
@@ -453,6 +454,7 @@ GST_START_TEST (test_barrier_and_step)
 
   stuck_barrier_begin (&stuck, NEVER);
   step (&stuck);
+  step (&stuck);
   wb_fifo_read (stuck.fifo, 65536, 0);
   fail_unless_equals_int (wb_task_flow (stuck.task, "push"), GST_FLOW_OK);
   stuck.task = wb_rig_eos_task (stuck.rig);
@@ -460,6 +462,18 @@ GST_START_TEST (test_barrier_and_step)
   wb_rig_state (stuck.rig, GST_STATE_PLAYING);
   fail_unless (wb_task_bool (stuck.task, "EOS"));
   wb_rig_assert_quiet (stuck.rig);
+  stuck_end (&stuck);
+}
+GST_END_TEST;
+
+GST_START_TEST (test_barrier_and_step_and_null)
+{
+  Stuck stuck;
+
+  stuck_barrier_begin (&stuck, "sync-timeout=2000000000");
+  step (&stuck);
+  wb_rig_state (stuck.rig, GST_STATE_NULL);
+  fail_unless_equals_int (wb_task_flow (stuck.task, "push"), GST_FLOW_FLUSHING);
   stuck_end (&stuck);
 }
 GST_END_TEST;
@@ -506,6 +520,7 @@ unlock_suite (void)
   tcase = wb_tcase (suite, "barrier");
   tcase_add_test (tcase, test_barrier_and_paused);
   tcase_add_test (tcase, test_barrier_and_step);
+  tcase_add_test (tcase, test_barrier_and_step_and_null);
   tcase_add_test (tcase, test_barrier_and_flush);
   tcase_add_test (tcase, test_barrier_and_null);
 
