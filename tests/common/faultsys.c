@@ -510,3 +510,30 @@ fault_file_configure (const FaultFile *self, gsize piece, WbFileConfig *config)
   config->bounds.writeback_timeout_us = FAULT_PATIENCE_US;
   config->sys = fault_sys ();
 }
+
+WbStatus
+fault_file_push (WbFile *file, const guint8 *bytes, gsize size)
+{
+  WbStall stall;
+  WbStatus status = wb_file_begin (file, size, &stall);
+
+  if (status != WB_OK)
+    return status;
+  wb_file_copy (file, bytes, size);
+  wb_file_end_buffer (file);
+  wb_file_end (file);
+  return WB_OK;
+}
+
+WbSyncResult
+fault_file_sync (WbFile *file, WbSyncKind kind, gboolean finish)
+{
+  WbSyncResult result;
+  WbStall stall;
+
+  g_assert_cmpint (
+      wb_file_wait_sync (
+          file, wb_file_request_sync (file, kind, finish), &result, &stall),
+      ==, WB_OK);
+  return result;
+}

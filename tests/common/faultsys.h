@@ -82,5 +82,9 @@ void fault_file_clear (FaultFile *self);
  * them dirty and one queued, and nothing times out. */
 void fault_file_configure (
     const FaultFile *self, gsize piece, WbFileConfig *config);
+/* One buffer of these bytes, which are copied. */
+WbStatus fault_file_push (WbFile *file, const guint8 *bytes, gsize size);
+/* A sync of everything so far; it has to come back. */
+WbSyncResult fault_file_sync (WbFile *file, WbSyncKind kind, gboolean finish);
 
 G_END_DECLS

@@ -249,6 +249,18 @@ stuck_eos_begin (Stuck *stuck, const gchar *properties)
   fail_if (wb_task_ends_within (stuck->task, 0.5));
 }
 
+/* EOS comes, once, and all is well. */
+static void
+assert_ends (Stuck *stuck)
+{
+  fail_unless (wb_task_bool (stuck->task, "EOS"));
+  fail_unless_equals_int (wb_rig_count (stuck->rig, GST_MESSAGE_EOS), 1);
+  fail_unless_equals_int (wb_rig_count_syncs (stuck->rig), 1);
+  wb_rig_assert_quiet (stuck->rig);
+  wb_rig_state (stuck->rig, GST_STATE_NULL);
+  wb_fifo_finish (stuck->fifo);
+}
+
 #define NEVER "sync-timeout=18446744073709551615"
 
 GST_START_TEST (test_eos_and_paused)
@@ -268,12 +280,7 @@ GST_START_TEST (test_eos_and_paused)
   }
   fail_unless_equals_int (wb_rig_count (stuck.rig, GST_MESSAGE_EOS), 0);
   wb_fifo_read (stuck.fifo, 65536, 0);
-  fail_unless (wb_task_bool (stuck.task, "EOS"));
-  fail_unless_equals_int (wb_rig_count (stuck.rig, GST_MESSAGE_EOS), 1);
-  fail_unless_equals_int (wb_rig_count_syncs (stuck.rig), 1);
-  wb_rig_assert_quiet (stuck.rig);
-  wb_rig_state (stuck.rig, GST_STATE_NULL);
-  wb_fifo_finish (stuck.fifo);
+  assert_ends (&stuck);
   wb_assert_bytes (
       stuck.fifo->bytes->data, stuck.fifo->bytes->len, wanted, SIZE);
   g_free (wanted);
@@ -323,12 +330,7 @@ GST_START_TEST (test_eos_and_step)
       gst_element_get_state (stuck.rig->sink, NULL, NULL, 5 * GST_SECOND),
       GST_STATE_CHANGE_SUCCESS);
   wb_fifo_read (stuck.fifo, 65536, 0);
-  fail_unless (wb_task_bool (stuck.task, "EOS"));
-  fail_unless_equals_int (wb_rig_count (stuck.rig, GST_MESSAGE_EOS), 1);
-  fail_unless_equals_int (wb_rig_count_syncs (stuck.rig), 1);
-  wb_rig_assert_quiet (stuck.rig);
-  wb_rig_state (stuck.rig, GST_STATE_NULL);
-  wb_fifo_finish (stuck.fifo);
+  assert_ends (&stuck);
   fail_unless_equals_int (stuck.fifo->bytes->len, SIZE);
   stuck_end (&stuck);
 }

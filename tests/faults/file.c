@@ -92,6 +92,17 @@ push_piece (Fixture *f, WbFile *file, guint64 at, gsize size, WbStall *stall)
   return WB_OK;
 }
 
+static WbFile *
+open_with_piece (Fixture *f, const WbFileConfig *config)
+{
+  WbError error;
+  WbStall stall;
+  WbFile *file = wb_file_open (config, &error, &stall);
+
+  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  return file;
+}
+
 /* Pieces, and a patch of 8 bytes behind every few of them. */
 static WbStatus
 push_all (Fixture *f, WbFile *file, WbStall *stall)
@@ -333,7 +344,6 @@ test_write_fails_after_refused_seek (Fixture *f, gconstpointer data)
   WbSyncResult result;
   WbFileConfig config;
   guint64 from, furthest;
-  WbError error;
   WbStall stall;
   WbStats stats;
   WbFile *file;
@@ -341,8 +351,7 @@ test_write_fails_after_refused_seek (Fixture *f, gconstpointer data)
   fault_hang (FAULT_WRITE, 1);
   fault_fail (FAULT_WRITE, 1, G_MAXUINT, EFBIG);
   configure (f, &config);
-  file = wb_file_open (&config, &error, &stall);
-  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  file = open_with_piece (f, &config);
   g_assert_true (fault_wait_hanging ());
   g_assert_false (wb_file_seek (file, G_MAXUINT64, &from, &furthest));
   fault_release ();
@@ -733,15 +742,13 @@ test_flush_discards_the_sync (Fixture *f, gconstpointer data)
   WbSyncResult result;
   WbFileConfig config;
   guint64 token;
-  WbError error;
   WbStall stall;
   WbStats stats;
   WbFile *file;
 
   fault_hang (FAULT_SYNC, 1);
   configure (f, &config);
-  file = wb_file_open (&config, &error, &stall);
-  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  file = open_with_piece (f, &config);
   token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
   g_assert_true (fault_wait_hanging ());
   wb_file_interrupt (file, TRUE);
@@ -767,7 +774,6 @@ test_late_sync_is_heard (Fixture *f, gconstpointer data)
   guint64 token, late = 0;
   WbSyncResult result;
   WbFileConfig config;
-  WbError error;
   WbStall stall;
   WbStats stats;
   WbFile *file;
@@ -775,8 +781,7 @@ test_late_sync_is_heard (Fixture *f, gconstpointer data)
   fault_hang (FAULT_SYNC, 1);
   configure (f, &config);
   config.bounds.sync_timeout_us = TIMEOUT_US;
-  file = wb_file_open (&config, &error, &stall);
-  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  file = open_with_piece (f, &config);
   token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
   g_assert_cmpint (
       wb_file_wait_sync (file, token, &result, &stall), ==, WB_TIMEOUT);
@@ -801,7 +806,6 @@ static void
 test_stall_is_part_of_the_timeout (Fixture *f, gconstpointer data)
 {
   WbFileConfig config;
-  WbError error;
   WbStall stall;
   WbStats stats;
   WbFile *file;
@@ -812,8 +816,7 @@ test_stall_is_part_of_the_timeout (Fixture *f, gconstpointer data)
   config.bounds.max_queued_bytes = PIECE;
   config.bounds.writeback_timeout_us = TIMEOUT_US * 19 / 10;
   config.bounds.sync_timeout_us = TIMEOUT_US * 2;
-  file = wb_file_open (&config, &error, &stall);
-  g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  file = open_with_piece (f, &config);
   g_assert_true (fault_wait_hanging ());
   g_assert_cmpint (wb_file_begin (file, PIECE, &stall), ==, WB_STALLED);
   start = g_get_monotonic_time ();

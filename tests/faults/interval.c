@@ -71,15 +71,7 @@ open_file (Fixture *f)
 static WbStatus
 push (Fixture *f)
 {
-  WbStall stall;
-  WbStatus status = wb_file_begin (f->file, PIECE, &stall);
-
-  if (status != WB_OK)
-    return status;
-  wb_file_copy (f->file, f->piece, PIECE);
-  wb_file_end_buffer (f->file);
-  wb_file_end (f->file);
-  return WB_OK;
+  return fault_file_push (f->file, f->piece, PIECE);
 }
 
 static void
@@ -159,18 +151,13 @@ test_nothing_new_no_sync (Fixture *f, gconstpointer data)
 static void
 test_covered_by_request (Fixture *f, gconstpointer data)
 {
-  WbSyncResult result;
   WbStats stats;
-  WbStall stall;
   guint n;
 
   open_file (f);
   push_bytes (f, MIB);
   g_assert_cmpint (
-      wb_file_wait_sync (f->file,
-          wb_file_request_sync (f->file, WB_SYNC_FULL, FALSE), &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+      fault_file_sync (f->file, WB_SYNC_FULL, FALSE), ==, WB_RESULT_DURABLE);
   n = fault_count (FAULT_SYNC_DATA);
   g_usleep (5 * INTERVAL_US);
   g_assert_cmpuint (fault_count (FAULT_SYNC_DATA), ==, n);
@@ -182,18 +169,13 @@ test_covered_by_request (Fixture *f, gconstpointer data)
 static void
 test_name_after_barrier (Fixture *f, gconstpointer data)
 {
-  WbSyncResult result;
   WbStats stats;
-  WbStall stall;
   guint64 durable;
 
   open_file (f);
   push_bytes (f, MIB);
-  g_assert_cmpint (wb_file_wait_sync (f->file,
-                       wb_file_request_sync (f->file, WB_SYNC_BARRIER, FALSE),
-                       &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_DATA);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_BARRIER, FALSE), ==, WB_RESULT_DATA);
   durable = stats_now (f).durable_bytes;
   if (fault_count (FAULT_SYNC_DIRECTORY) == 0)
     g_assert_cmpuint (durable, ==, 0);

@@ -65,33 +65,6 @@ open_file (Fixture *f)
 }
 
 static WbStatus
-push (Fixture *f)
-{
-  WbStall stall;
-  WbStatus status = wb_file_begin (f->file, PIECE, &stall);
-
-  if (status != WB_OK)
-    return status;
-  wb_file_copy (f->file, f->bytes, PIECE);
-  wb_file_end_buffer (f->file);
-  wb_file_end (f->file);
-  return WB_OK;
-}
-
-static WbSyncResult
-sync_file (Fixture *f, WbSyncKind kind, gboolean finish)
-{
-  WbSyncResult result;
-  WbStall stall;
-
-  g_assert_cmpint (
-      wb_file_wait_sync (f->file, wb_file_request_sync (f->file, kind, finish),
-          &result, &stall),
-      ==, WB_OK);
-  return result;
-}
-
-static WbStatus
 close_file (Fixture *f)
 {
   WbStall stall;
@@ -118,9 +91,10 @@ test_required_size_is_all (Fixture *f, gconstpointer data)
   g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 2);
   for (guint64 at = 0; at < size; at += 10 * MIB) {
     g_assert_true (wb_file_seek (f->file, at, &from, &furthest));
-    g_assert_cmpint (push (f), ==, WB_OK);
+    g_assert_cmpint (fault_file_push (f->file, f->bytes, PIECE), ==, WB_OK);
   }
-  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 2);
   g_assert_cmpint (close_file (f), ==, WB_OK);
 }
@@ -170,14 +144,16 @@ test_nothing_replaces_a_file (Fixture *f, gconstpointer data)
 
   make_old_file (f);
   open_file (f);
-  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   g_assert_cmpint (close_file (f), ==, WB_OK);
   g_assert_cmpint (size_of_file (f), ==, 0);
 
   make_old_file (f);
   fault_fail (FAULT_TRUNCATE, fault_count (FAULT_TRUNCATE) + 1, 1, EIO);
   open_file (f);
-  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
   g_assert_cmpint (close_file (f), ==, WB_FAILED);
   g_assert_cmpint (f->error.code, ==, EIO);
 }
@@ -190,9 +166,11 @@ test_barrier_before_the_first_byte (Fixture *f, gconstpointer data)
   make_old_file (f);
   f->config.preallocate = WB_PREALLOCATE_REQUIRE;
   open_file (f);
-  g_assert_cmpint (sync_file (f, WB_SYNC_BARRIER, FALSE), ==, WB_RESULT_DATA);
-  g_assert_cmpint (push (f), ==, WB_OK);
-  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_BARRIER, FALSE), ==, WB_RESULT_DATA);
+  g_assert_cmpint (fault_file_push (f->file, f->bytes, PIECE), ==, WB_OK);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
   g_assert_cmpint (close_file (f), ==, WB_FAILED);
   g_assert_cmpint (f->error.kind, ==, WB_ERROR_NO_SIZE);
   g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
@@ -208,12 +186,13 @@ test_given_back_after_an_error (Fixture *f, gconstpointer data)
   f->config.preallocate = WB_PREALLOCATE_AUTO;
   f->config.size_hint = 8 * MIB;
   open_file (f);
-  g_assert_cmpint (push (f), ==, WB_OK);
-  g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (fault_file_push (f->file, f->bytes, PIECE), ==, WB_OK);
+  g_assert_cmpint (
+      fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 1);
   truncated = fault_count (FAULT_TRUNCATE);
   fault_fail (FAULT_WRITE, fault_count (FAULT_WRITE) + 1, 1, EIO);
-  g_assert_cmpint (push (f), ==, WB_OK);
+  g_assert_cmpint (fault_file_push (f->file, f->bytes, PIECE), ==, WB_OK);
   g_assert_cmpint (close_file (f), ==, WB_FAILED);
   g_assert_cmpuint (fault_count (FAULT_RESERVE), ==, 2);
   g_assert_cmpuint (fault_count (FAULT_TRUNCATE), ==, truncated + 1);
@@ -241,8 +220,9 @@ test_overwritten_file_fits (Fixture *f, gconstpointer data)
     make_old_file (f);
     f->config.size_hint = OLD_SIZE + more * 2 * MIB;
     open_file (f);
-    g_assert_cmpint (push (f), ==, WB_OK);
-    g_assert_cmpint (sync_file (f, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+    g_assert_cmpint (fault_file_push (f->file, f->bytes, PIECE), ==, WB_OK);
+    g_assert_cmpint (
+        fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
     events = wb_file_take_events (f->file);
     g_assert_cmpint ((events & WB_EVENT_WILL_NOT_FIT) != 0, ==, more != 0);
     g_assert_cmpint (close_file (f), ==, WB_OK);
