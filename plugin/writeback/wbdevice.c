@@ -13,6 +13,7 @@ struct _WbDevice
   guint active;
   guint64 bound;
   guint64 dirty;
+  guint64 drained;
   gboolean reserving;
 };
 
@@ -88,6 +89,17 @@ wb_device_count_dirty (WbDevice *device, guint64 before, guint64 now)
   pthread_mutex_unlock (&lock);
 }
 
+guint64
+wb_device_count_drained (WbDevice *device, guint64 bytes)
+{
+  guint64 drained;
+
+  pthread_mutex_lock (&lock);
+  drained = device->drained += bytes;
+  pthread_mutex_unlock (&lock);
+  return drained;
+}
+
 gboolean
 wb_device_has_room (WbDevice *device, guint64 bytes)
 {
@@ -108,6 +120,19 @@ wb_device_share (WbDevice *device)
   share = device->bound / MAX (device->active, 1);
   pthread_mutex_unlock (&lock);
   return share;
+}
+
+guint64
+wb_device_part (WbDevice *device, guint64 bytes, guint64 rate, guint64 all_rate)
+{
+  guint64 even, own = bytes;
+
+  pthread_mutex_lock (&lock);
+  even = bytes / MAX (device->active, 1);
+  pthread_mutex_unlock (&lock);
+  if (rate < all_rate)
+    own = (guint64) ((gdouble) bytes * (gdouble) rate / (gdouble) all_rate);
+  return MAX (even, own);
 }
 
 static void

@@ -35,11 +35,22 @@ void wb_device_enter (WbDevice *device);
 void wb_device_leave (WbDevice *device);
 /* One of its files has `now` dirty bytes where it had `before`. */
 void wb_device_count_dirty (WbDevice *device, guint64 before, guint64 now);
+/* One of its files has retired `bytes`, 0: none. Returns what all of them have
+ * since the first was opened: what a disk drains is told by how much this grows
+ * while a file waits for it. */
+guint64 wb_device_count_drained (WbDevice *device, guint64 bytes);
 /* Whether `bytes` more fit the bound. Shares alone do not keep it: a file that
  * joins gets its share while the others still hold what they had. */
 gboolean wb_device_has_room (WbDevice *device, guint64 bytes);
 /* What one file with dirty bytes may keep dirty now, in bytes. */
 guint64 wb_device_share (WbDevice *device);
+/* What is one file's, of `bytes` for all files on the device together: an even
+ * part, or the part of what drains that is its own, if that is more: `rate` of
+ * `all_rate`, both in bytes a second and over the same time. So a file that has
+ * the disk to itself is not held to the share of those that only trickle; with all
+ * at full speed the two are the same. */
+guint64 wb_device_part (
+    WbDevice *device, guint64 bytes, guint64 rate, guint64 all_rate);
 
 /* Reserving space one file at a time: two at once are given pieces of the same
  * free range in turn (four files of 256 MiB at once on ext4: 2 to 6 pieces each

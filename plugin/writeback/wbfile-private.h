@@ -143,8 +143,10 @@ struct _WbFile
   gboolean hold_retirer;
   gboolean retirer_resting;
   gint64 drain_mark_us;
+  guint64 drain_mark_bytes; /* of all files on the disk */
   gint64 last_retire_us;
   WbMeter drain_meter, write_meter;
+  WbMeter disk_meter; /* what all files on the disk drain while this one does */
   gint64 write_waited_us; /* for a stream to take data, before this write */
   guint64 time_window, time_queue; /* what max-dirty-time allows now, bytes */
   guint64 queue_bound;             /* bytes */
@@ -226,6 +228,8 @@ guint64 wbf_dirty_bytes (WbFile *file);
 void wbf_update_share (WbFile *file);
 void wbf_check_recovered (WbFile *file);
 void wbf_wake_retirer (WbFile *file);
+/* The drain rate's clock starts here. Under the lock. */
+void wbf_mark_drain (WbFile *file);
 void wbf_give_up_control (WbFile *file, const char *call, int code);
 gpointer wbf_retirer_main (gpointer data);
 

@@ -685,6 +685,55 @@ test_peak_dirty_stays_in_the_window (Fixture *f, gconstpointer data)
   }
 }
 
+/* A disk that takes everything at once, until one wait hangs: by then a quarter
+ * of the window does, and chunks are as small as they get. */
+static void
+test_fast_disk (Fixture *f, gconstpointer data)
+{
+  const guint pieces = 280 * MIB / PIECE;
+  guint64 dirty = 0, before;
+  WbFileConfig config;
+  WbSyncResult result;
+  WbStats stats;
+  WbError error;
+  WbStall stall;
+  WbFile *file;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("write-out is not controlled on this platform");
+    return;
+  }
+  configure (f, &config);
+  config.preallocate = WB_PREALLOCATE_NONE;
+  config.bounds.chunk_size = 32 * MIB;
+  config.bounds.max_dirty_bytes = 64 * MIB;
+  config.bounds.max_queued_bytes = 96 * MIB;
+  fault_ideal_disk (TRUE);
+  fault_hang (FAULT_WAIT, 200);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_nonnull (file);
+  for (guint i = 0; i < pieces; i++)
+    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  g_assert_true (fault_wait_hanging ());
+  do {
+    before = dirty;
+    g_usleep (100 * 1000);
+    wb_file_get_stats (file, &stats);
+    dirty = stats.dirty_bytes;
+  } while (dirty != before);
+  g_assert_cmpuint (dirty, >, 14 * MIB);
+  g_assert_cmpuint (dirty, <=, 16 * MIB);
+  g_assert_cmpuint (stats.chunks_started, >, 150);
+  fault_release ();
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
+          &result, &stall),
+      ==, WB_OK);
+  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpuint (stats.bytes_written, ==, 280 * MIB);
+}
+
 /* Without any sync: what was handed over is written before the file closes,
  * also when it has to wait for the window. */
 static void
@@ -905,6 +954,7 @@ main (int argc, char **argv)
   ADD ("batches-while-the-stream-goes-on",
       test_batches_while_the_stream_goes_on);
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
+  ADD ("fast-disk", test_fast_disk);
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
   ADD ("flush-discards-the-sync", test_flush_discards_the_sync);

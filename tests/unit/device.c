@@ -27,6 +27,30 @@ test_shared_evenly (void)
   g_assert_cmpuint (wb_device_count (), ==, 0);
 }
 
+/* Four at full speed, one beside three that trickle, and one that nothing is
+ * known of yet. */
+static void
+test_parts_of_a_fast_disk (void)
+{
+  WbDevice *device = wb_device_get (1), *again;
+
+  g_assert_cmpuint (wb_device_part (device, 1600, 500, 500), ==, 1600);
+  for (int i = 0; i < 4; i++)
+    wb_device_enter (device);
+  g_assert_cmpuint (wb_device_part (device, 1600, 500, 2000), ==, 400);
+  g_assert_cmpuint (wb_device_part (device, 1600, 100, 2000), ==, 400);
+  g_assert_cmpuint (wb_device_part (device, 1600, 1900, 2000), ==, 1520);
+  g_assert_cmpuint (wb_device_part (device, 1600, 2100, 2000), ==, 1600);
+  g_assert_cmpuint (wb_device_part (device, 1600, 0, 0), ==, 1600);
+
+  again = wb_device_get (1);
+  g_assert_cmpuint (wb_device_count_drained (device, 70), ==, 70);
+  g_assert_cmpuint (wb_device_count_drained (again, 30), ==, 100);
+  g_assert_cmpuint (wb_device_count_drained (device, 0), ==, 100);
+  wb_device_put (again);
+  wb_device_put (device);
+}
+
 static void
 test_environment (void)
 {
@@ -82,6 +106,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/device/shared-evenly", test_shared_evenly);
+  g_test_add_func ("/device/parts-of-a-fast-disk", test_parts_of_a_fast_disk);
   g_test_add_func ("/device/environment", test_environment);
   g_test_add_func ("/device/turns", test_turns);
   return g_test_run ();
