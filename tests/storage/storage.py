@@ -20,6 +20,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tempfile
 import traceback
 
@@ -143,6 +144,10 @@ def throttled_disk(args, mb_s, fs='ext4', size='2G'):
         disk.close()
     check(str(disk.directory) not in (w[1] for w in words_of('/proc/mounts')),
           f'{disk.directory} is still mounted')
+    # The kernel detaches it when the last one has let go of it, not at once.
+    deadline = time.monotonic() + 10
+    while loop_is_in_use(disk.device) and time.monotonic() < deadline:
+        time.sleep(0.05)
     check(not loop_is_in_use(disk.device),
           f'loop device {disk.device} is still there')
 
