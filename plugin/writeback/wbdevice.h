@@ -6,7 +6,8 @@
  * disk. Each device (st_dev) has one bound, shared evenly among the files that
  * have dirty bytes on it: a file that is open and idle takes no share. The
  * share is an upper bound on a file's window beside its own; the planner grants
- * every file two batches whatever it says, so none starves.
+ * every file two batches whatever it says, so none starves. What all of them
+ * drain is counted as well: how fast the disk is shows in no file alone.
  *
  * One object in the process, made with the first file and freed with the last;
  * no thread. All functions may be called on any thread.

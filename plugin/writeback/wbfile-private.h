@@ -228,8 +228,9 @@ guint64 wbf_dirty_bytes (WbFile *file);
 void wbf_update_share (WbFile *file);
 void wbf_check_recovered (WbFile *file);
 void wbf_wake_retirer (WbFile *file);
-/* The drain rate's clock starts here. Under the lock. */
-void wbf_mark_drain (WbFile *file);
+/* The drain rate's clock starts here, or goes on after `bytes` came back from the
+ * disk. Under the lock. */
+void wbf_mark_drain (WbFile *file, guint64 bytes);
 void wbf_give_up_control (WbFile *file, const char *call, int code);
 gpointer wbf_retirer_main (gpointer data);
 

@@ -230,7 +230,7 @@ begin_interval_sync (WbFile *file)
    * written. Its time and its bytes count for the drain rate. */
   wb_planner_hold_starts (&file->planner, TRUE);
   if (file->planner.flight_n == 0)
-    wbf_mark_drain (file);
+    wbf_mark_drain (file, 0);
   file->drained_by_sync = TRUE;
 }
 

@@ -341,7 +341,6 @@ test_transient_eacces (Fixture *f, gconstpointer data)
 static void
 test_write_fails_after_refused_seek (Fixture *f, gconstpointer data)
 {
-  WbSyncResult result;
   WbFileConfig config;
   guint64 from, furthest;
   WbStall stall;
@@ -356,10 +355,7 @@ test_write_fails_after_refused_seek (Fixture *f, gconstpointer data)
   g_assert_false (wb_file_seek (file, G_MAXUINT64, &from, &furthest));
   fault_release ();
   g_assert_cmpint (
-      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
-          &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_FAILED);
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_FAILED);
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_FAILED);
   g_assert_cmpint (stats.error.kind, ==, WB_ERROR_WRITE);
   g_assert_cmpuint (fault_count (FAULT_WRITE), ==, 1);
@@ -513,7 +509,6 @@ test_busy_while_left_behind (Fixture *f, gconstpointer data)
 static void
 test_hanging_write_and_back (Fixture *f, gconstpointer data)
 {
-  WbSyncResult result;
   WbFileConfig config;
   guint64 at = 0;
   WbError error;
@@ -541,10 +536,7 @@ test_hanging_write_and_back (Fixture *f, gconstpointer data)
   for (; at < TOTAL; at += PIECE)
     g_assert_cmpint (push_piece (f, file, at, PIECE, &stall), ==, WB_OK);
   g_assert_cmpint (
-      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
-          &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   wb_file_close (file, &stats, &stall);
   {
     g_autofree gchar *content = NULL;
@@ -563,7 +555,6 @@ static void
 test_degraded_and_back (Fixture *f, gconstpointer data)
 {
   gboolean was_degraded = FALSE;
-  WbSyncResult result;
   WbFileConfig config;
   WbEvents events;
   WbError error;
@@ -589,10 +580,7 @@ test_degraded_and_back (Fixture *f, gconstpointer data)
 
   fault_release ();
   g_assert_cmpint (
-      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
-          &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   wb_file_get_stats (file, &stats);
   g_assert_false (stats.degraded);
   g_assert_true ((wb_file_take_events (file) & WB_EVENT_DEGRADED) != 0);
@@ -606,7 +594,6 @@ static void
 test_small_queue_at_full_speed (Fixture *f, gconstpointer data)
 {
   WbFileConfig config;
-  WbSyncResult result;
   WbStats stats;
   WbError error;
   WbStall stall;
@@ -619,10 +606,7 @@ test_small_queue_at_full_speed (Fixture *f, gconstpointer data)
   g_assert_nonnull (file);
   for (guint i = 0; i < 4000; i++)
     g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
-  g_assert_cmpint (
-      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_NONE, TRUE),
-          &result, &stall),
-      ==, WB_OK);
+  fault_file_sync (file, WB_SYNC_NONE, TRUE);
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
   g_assert_cmpuint (stats.bytes_written, ==, 4000 * PIECE);
   g_assert_cmpuint (stats.peak_queued_bytes, <=, 2 * PIECE);
@@ -693,7 +677,6 @@ test_fast_disk (Fixture *f, gconstpointer data)
   const guint pieces = 280 * MIB / PIECE;
   guint64 dirty = 0, before;
   WbFileConfig config;
-  WbSyncResult result;
   WbStats stats;
   WbError error;
   WbStall stall;
@@ -726,10 +709,7 @@ test_fast_disk (Fixture *f, gconstpointer data)
   g_assert_cmpuint (stats.chunks_started, >, 150);
   fault_release ();
   g_assert_cmpint (
-      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
-          &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
   g_assert_cmpuint (stats.bytes_written, ==, 280 * MIB);
 }
@@ -759,7 +739,6 @@ test_close_writes_what_is_queued (Fixture *f, gconstpointer data)
 static void
 test_flush_truncates_and_goes_on (Fixture *f, gconstpointer data)
 {
-  WbSyncResult result;
   WbFileConfig config;
   WbError error;
   WbStall stall;
@@ -773,10 +752,7 @@ test_flush_truncates_and_goes_on (Fixture *f, gconstpointer data)
   g_assert_cmpuint (wb_file_get_position (file), ==, 0);
   g_assert_cmpint (push_all (f, file, &stall), ==, WB_OK);
   g_assert_cmpint (
-      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
-          &result, &stall),
-      ==, WB_OK);
-  g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   wb_file_close (file, &stats, &stall);
   g_assert_cmpuint (stats.final_size, ==, TOTAL);
   assert_content (f);

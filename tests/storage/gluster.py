@@ -22,8 +22,8 @@ import remote
 import storage
 from answer import check_sync, stop_all
 from remote import (back_in_time, for_good, fresh, lost, lost_at_the_end, run,
-                    stop_without_eos, wait_until)
-from storage import check
+                    stop_without_eos)
+from storage import check, wait_until
 
 
 class Glusterd:

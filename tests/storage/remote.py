@@ -31,13 +31,6 @@ TIMEOUT_S = 3
 RATE = 30
 
 
-def wait_until(condition, what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        check(time.monotonic() < deadline, f'not within {seconds} s: {what}')
-        time.sleep(0.1)
-
-
 def run(*command, **options):
     result = subprocess.run([str(word) for word in command], text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

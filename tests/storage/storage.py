@@ -20,8 +20,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tempfile
+import time
 import traceback
 
 sys.dont_write_bytecode = True
@@ -45,6 +45,13 @@ class Failure(Exception):
 def check(condition, text):
     if not condition:
         raise Failure(text)
+
+
+def wait_until(condition, what, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        check(time.monotonic() < deadline, f'not within {seconds} s: {what}')
+        time.sleep(0.1)
 
 
 def check_all(*checks):
@@ -145,11 +152,8 @@ def throttled_disk(args, mb_s, fs='ext4', size='2G'):
     check(str(disk.directory) not in (w[1] for w in words_of('/proc/mounts')),
           f'{disk.directory} is still mounted')
     # The kernel detaches it when the last one has let go of it, not at once.
-    deadline = time.monotonic() + 10
-    while loop_is_in_use(disk.device) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    check(not loop_is_in_use(disk.device),
-          f'loop device {disk.device} is still there')
+    wait_until(lambda: not loop_is_in_use(disk.device),
+               f'loop device {disk.device} has gone')
 
 
 @contextlib.contextmanager
