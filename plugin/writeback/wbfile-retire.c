@@ -20,7 +20,8 @@
  * buffers: 16 MiB 2105 MB/s and 0.20 s of processor time a GB, 64 MiB 1945 and
  * 0.26; four files at once, 16 to 64 MiB each 2510 and 0.24, 4 MiB 2707 and 0.19.
  * It is 31 ms of such a disk's time. Chunks of one batch, because there is no
- * seek to be saved and it begins sooner: 8 MiB 2690 MB/s, 2 MiB 2732, 1 MiB 2923.
+ * seek to be saved and it begins sooner: 8 MiB 2690 MB/s, 2 MiB 2732, 1 MiB 2923;
+ * where many files have less than two each, half a batch (WB_BATCH_SMALL).
  * The queue likewise: buffers of 64 KiB, allocated one by one: 8 MiB 0.29 s a GB,
  * 32 MiB 0.33. */
 #define FAST_DISK (512 * G_GUINT64_CONSTANT (1000000))
@@ -144,8 +145,8 @@ wbf_update_window (WbFile *file, guint64 retired)
     reason = WINDOW_SHARE;
   }
   file->window_reason = reason;
-  wb_planner_set_bounds (
-      &file->planner, window, fast ? FAST_CHUNK : bounds->chunk_size);
+  wb_planner_set_bounds (&file->planner, window,
+      fast ? MIN (FAST_CHUNK, window / 2) : bounds->chunk_size);
   wb_planner_set_start_step (&file->planner,
       wb_meter_rate (&file->drain_meter)
           / (file->by_sync ? SYNCS_A_SECOND : START_STEPS_A_SECOND));

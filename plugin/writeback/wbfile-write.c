@@ -23,7 +23,7 @@
 static guint64
 batch_goal (const WbFile *file)
 {
-  guint64 most = MIN (WB_BATCH, file->queue_bound / 4);
+  guint64 most = MIN (file->planner.batch, file->queue_bound / 4);
 
   if (!file->lively || !file->seekable)
     return file->wake_bytes;
@@ -90,7 +90,7 @@ batch_limit (WbFile *file)
 
   if (!file->seekable)
     return STREAM_WRITE;
-  return WB_BATCH - item->offset % WB_BATCH;
+  return file->planner.batch - item->offset % file->planner.batch;
 }
 
 static gboolean
@@ -114,7 +114,7 @@ fits (WbFile *file)
   if (file->shared == NULL)
     return TRUE;
   cost = wb_planner_cost (&file->planner, run->offset, run->bytes);
-  return wbf_dirty_bytes (file) + cost <= 2 * WB_BATCH
+  return wbf_dirty_bytes (file) + cost <= 2 * file->planner.batch
       || wb_device_has_room (file->shared, cost);
 }
 

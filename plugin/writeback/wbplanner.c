@@ -52,8 +52,8 @@ split_write (const WbPlanner *planner, guint64 offset, guint64 end,
   if (offset < planner->started) {
     guint64 late_end = MIN (end, planner->started);
 
-    late->start = round_down (offset, WB_BATCH);
-    late->end = MIN (round_up (late_end, WB_BATCH), planner->started);
+    late->start = round_down (offset, planner->batch);
+    late->end = MIN (round_up (late_end, planner->batch), planner->started);
   }
 }
 
@@ -207,13 +207,13 @@ cut_full_chunks (WbPlanner *planner)
 
     /* The muxer has finished with what lies below a resume: cut there if that
      * makes at least half a chunk. Otherwise the bound wins over the patch. */
-    to = round_down (planner->last_resume, WB_BATCH);
+    to = round_down (planner->last_resume, planner->batch);
     if (to <= cut
         || wb_range_set_covered (&planner->waiting, cut, to)
             < planner->chunk_size / 2) {
       reason = WB_CUT_SIZE;
       to = round_down (
-          offset_after (planner, cut, planner->chunk_size), WB_BATCH);
+          offset_after (planner, cut, planner->chunk_size), planner->batch);
     }
     if (to <= cut)
       to = offset_after (planner, cut, planner->chunk_size);
@@ -224,7 +224,7 @@ cut_full_chunks (WbPlanner *planner)
 void
 wb_planner_release (WbPlanner *planner, gboolean everything)
 {
-  guint64 whole = round_down (planner->high_water, WB_BATCH);
+  guint64 whole = round_down (planner->high_water, planner->batch);
 
   if (!everything
       && (wb_planner_is_draining (planner)
@@ -238,7 +238,8 @@ wb_planner_release (WbPlanner *planner, gboolean everything)
 void
 wb_planner_release_below (WbPlanner *planner, guint64 offset)
 {
-  cut_at (planner, round_down (MIN (offset, planner->high_water), WB_BATCH),
+  cut_at (planner,
+      round_down (MIN (offset, planner->high_water), planner->batch),
       WB_CUT_SYNC);
 }
 
@@ -428,7 +429,8 @@ step_over_blockers (const WbPlanner *planner, guint64 *offset, guint64 *end)
 static gboolean
 batch_is_dirty (const WbPlanner *planner, guint64 offset)
 {
-  guint64 start = round_down (offset, WB_BATCH), end = start + WB_BATCH;
+  guint64 start = round_down (offset, planner->batch),
+          end = start + planner->batch;
 
   if (wb_range_set_covered (&planner->waiting, start, end) > 0
       || wb_range_set_covered (&planner->ready, start, end) > 0)
@@ -459,10 +461,12 @@ next_drop (WbPlanner *planner, WbRange *range)
     while (from < limit && step_over_blockers (planner, &from, &end));
     end = MIN (end, limit);
     wb_range_set_remove (&planner->drops, start, MAX (from, end));
-    if (from < end && from % WB_BATCH != 0 && batch_is_dirty (planner, from))
-      from = round_up (from, WB_BATCH);
-    if (from < end && end % WB_BATCH != 0 && batch_is_dirty (planner, end))
-      end = round_down (end, WB_BATCH);
+    if (from < end && from % planner->batch != 0
+        && batch_is_dirty (planner, from))
+      from = round_up (from, planner->batch);
+    if (from < end && end % planner->batch != 0
+        && batch_is_dirty (planner, end))
+      end = round_down (end, planner->batch);
     if (from < end) {
       range->start = from;
       range->end = end;
@@ -639,7 +643,7 @@ retire_piece (WbPlanner *planner, guint64 end)
   if (piece->range.start >= piece->range.end) {
     /* To the end of the batch: an earlier drop may have drawn in its edge. */
     add_drop (planner, less (piece->origin, WB_DROP_OVERLAP),
-        round_up (end, WB_BATCH));
+        round_up (end, planner->batch));
     planner->flight_first = (planner->flight_first + 1) % WB_FLIGHT_CAPACITY;
     planner->flight_n--;
   }
@@ -666,6 +670,7 @@ void
 wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop)
 {
   memset (planner, 0, sizeof *planner);
+  planner->batch = WB_BATCH;
   planner->window = G_MAXUINT64;
   planner->chunk_size = DEFAULT_CHUNK;
   planner->start_step = WB_START_STEP;
@@ -679,9 +684,12 @@ wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop)
 void
 wb_planner_set_bounds (WbPlanner *planner, guint64 window, guint64 chunk_size)
 {
-  planner->window = MAX (window, 2 * WB_BATCH);
+  guint64 batch = chunk_size < WB_BATCH ? WB_BATCH_SMALL : WB_BATCH;
+
+  planner->batch = batch;
+  planner->window = MAX (window, 2 * batch);
   planner->chunk_size =
-      CLAMP (chunk_size, WB_BATCH, MAX (planner->window / 2, WB_BATCH));
+      MAX (round_down (MIN (chunk_size, planner->window / 2), batch), batch);
 }
 
 void

@@ -35,6 +35,10 @@ G_BEGIN_DECLS
  * on multiples of this (Linux 6.18: drops at unaligned cuts left 15.7 MB of
  * 64 MB cached; aligned to the batch, none). */
 #define WB_BATCH (G_GUINT64_CONSTANT (1) << 20)
+/* Where many files on a fast disk have little each. Sixteen files, 2.3 GB/s: 1 MiB
+ * 2081 MB/s, 512 KiB 2344, one file 2285; thirty-two: 1 MiB 2122 MB/s and 0.33 s
+ * of processor time a GB, 512 KiB 2096 and 0.35, 256 KiB 2033 and 0.42. */
+#define WB_BATCH_SMALL (WB_BATCH / 2)
 /* One start call hands over at most this much, and less on a slow disk:
  * sync_file_range(WRITE) blocks on a full request queue (32 MiB on a 60 MB/s
  * disk with 64 tags of 240 KiB: 0.33 to 0.59 s), and while it blocks nothing is
@@ -111,6 +115,7 @@ typedef struct
 typedef struct
 {
   /* bounds, bytes */
+  guint64 batch;  /* WB_BATCH or WB_BATCH_SMALL */
   guint64 window; /* G_MAXUINT64: none */
   guint64 chunk_size;
   guint64 start_step;
@@ -160,8 +165,9 @@ typedef struct
 /* Starts anew for a file whose stream position 0 lies at `base`. No bound and
  * a chunk of 32 MiB until wb_planner_set_bounds(). */
 void wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop);
-/* Sets the window (at least two batches are granted) and the chunk size (kept
- * between one batch and half the window). May be called at any time. */
+/* Sets the window (at least two batches are granted) and the chunk size (whole
+ * batches, at least one and at most half the window). A batch is WB_BATCH, or
+ * WB_BATCH_SMALL if the chunk is less than that. May be called at any time. */
 void wb_planner_set_bounds (
     WbPlanner *planner, guint64 window, guint64 chunk_size);
 

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 #include "faultsys.h"
+#include "wbdevice.h"
 #include "wbfile.h"
 
 #include <errno.h>
@@ -669,13 +670,44 @@ test_peak_dirty_stays_in_the_window (Fixture *f, gconstpointer data)
   }
 }
 
-/* A disk that takes everything at once, until one wait hangs: by then a quarter
- * of the window does, and chunks are as small as they get. */
+/* The defaults, and a disk that takes everything at once. */
+static void
+configure_fast (Fixture *f, WbFileConfig *config)
+{
+  configure (f, config);
+  config->preallocate = WB_PREALLOCATE_NONE;
+  config->bounds.chunk_size = 32 * MIB;
+  config->bounds.max_dirty_bytes = 64 * MIB;
+  config->bounds.max_queued_bytes = 96 * MIB;
+  fault_ideal_disk (TRUE);
+}
+
+/* Pushes, with a MiB queued at most, until a call hangs and for a tenth of a
+ * second nothing has left the queue: what may be dirty is. */
+static void
+push_until_full (Fixture *f, WbFile *file, WbStats *stats)
+{
+  gint64 pushed_us = 0;
+  WbStall stall;
+
+  do {
+    wb_file_get_stats (file, stats);
+    if (stats->queued_bytes >= MIB) {
+      g_usleep (100);
+      continue;
+    }
+    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+    pushed_us = g_get_monotonic_time ();
+  } while (fault_hanging_since () == 0
+      || g_get_monotonic_time () - pushed_us < 100 * 1000);
+  wb_file_get_stats (file, stats);
+}
+
+/* By the time that a wait hangs a quarter of the window does, and chunks are one
+ * batch. */
 static void
 test_fast_disk (Fixture *f, gconstpointer data)
 {
-  const guint pieces = 280 * MIB / PIECE;
-  guint64 dirty = 0, before;
   WbFileConfig config;
   WbStats stats;
   WbError error;
@@ -686,32 +718,67 @@ test_fast_disk (Fixture *f, gconstpointer data)
     g_test_skip ("write-out is not controlled on this platform");
     return;
   }
-  configure (f, &config);
-  config.preallocate = WB_PREALLOCATE_NONE;
-  config.bounds.chunk_size = 32 * MIB;
-  config.bounds.max_dirty_bytes = 64 * MIB;
-  config.bounds.max_queued_bytes = 96 * MIB;
-  fault_ideal_disk (TRUE);
+  configure_fast (f, &config);
   fault_hang (FAULT_WAIT, 200);
   file = wb_file_open (&config, &error, &stall);
   g_assert_nonnull (file);
-  for (guint i = 0; i < pieces; i++)
-    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
-  g_assert_true (fault_wait_hanging ());
-  do {
-    before = dirty;
-    g_usleep (100 * 1000);
-    wb_file_get_stats (file, &stats);
-    dirty = stats.dirty_bytes;
-  } while (dirty != before);
-  g_assert_cmpuint (dirty, >, 14 * MIB);
-  g_assert_cmpuint (dirty, <=, 16 * MIB);
+  push_until_full (f, file, &stats);
+  g_assert_cmpuint (stats.dirty_bytes, >, 14 * MIB);
+  g_assert_cmpuint (stats.dirty_bytes, <=, 16 * MIB);
   g_assert_cmpuint (stats.chunks_started, >, 150);
   fault_release ();
   g_assert_cmpint (
       fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
-  g_assert_cmpuint (stats.bytes_written, ==, 280 * MIB);
+}
+
+static WbDevice *busy_disk;
+
+static int
+wait_while_others_drain (int fd, gint64 offset, gint64 length)
+{
+  wb_device_count_drained (busy_disk, 63 * (guint64) length);
+  return fault_sys ()->writeout_wait (fd, offset, length);
+}
+
+/* The same beside fifteen others that drain sixty-three times as much: of the
+ * 16 MiB that all have, this one has a sixteenth, in two batches of half the size. */
+static void
+test_many_on_a_fast_disk (Fixture *f, gconstpointer data)
+{
+  WbSys sys = *fault_sys ();
+  struct stat status;
+  WbFileConfig config;
+  WbStats stats;
+  WbError error;
+  WbStall stall;
+  WbFile *file;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("write-out is not controlled on this platform");
+    return;
+  }
+  g_assert_cmpint (stat (f->output.directory, &status), ==, 0);
+  busy_disk = wb_device_get (status.st_dev);
+  for (int i = 0; i < 15; i++)
+    wb_device_enter (busy_disk);
+  configure_fast (f, &config);
+  sys.writeout_wait = wait_while_others_drain;
+  config.sys = &sys;
+  fault_hang (FAULT_WAIT, 400);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_nonnull (file);
+  push_until_full (f, file, &stats);
+  g_assert_cmpuint (stats.dirty_bytes, >=, MIB / 2);
+  g_assert_cmpuint (stats.dirty_bytes, <=, 2 * MIB);
+  g_assert_cmpuint (stats.chunks_started, >, stats.bytes_written / MIB / 2 * 3);
+  fault_release ();
+  g_assert_cmpint (
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  for (int i = 0; i < 15; i++)
+    wb_device_leave (busy_disk);
+  wb_device_put (busy_disk);
 }
 
 /* Without any sync: what was handed over is written before the file closes,
@@ -931,6 +998,7 @@ main (int argc, char **argv)
       test_batches_while_the_stream_goes_on);
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
   ADD ("fast-disk", test_fast_disk);
+  ADD ("many-on-a-fast-disk", test_many_on_a_fast_disk);
   ADD ("close-writes-what-is-queued", test_close_writes_what_is_queued);
   ADD ("flush-truncates-and-goes-on", test_flush_truncates_and_goes_on);
   ADD ("flush-discards-the-sync", test_flush_discards_the_sync);

@@ -168,7 +168,8 @@ write_forward (guint64 *at, guint64 length)
   guint64 end = MIN (*at + length, (guint64) FILE_PAGES * PAGE);
 
   while (*at < end) {
-    guint64 part = MIN (end - *at, WB_BATCH - *at % WB_BATCH);
+    guint64 batch = model->planner.batch;
+    guint64 part = MIN (end - *at, batch - *at % batch);
 
     checked_write (*at, part);
     *at += part;
@@ -233,6 +234,16 @@ random_below (guint64 limit)
           % limit;
 }
 
+/* Batches of half the size too, as for many files on a fast disk. */
+static void
+random_bounds (void)
+{
+  guint64 unit = g_test_rand_bit () ? WB_BATCH : WB_BATCH_SMALL;
+
+  wb_planner_set_bounds (&model->planner, unit * (2 + random_below (64)),
+      unit * (1 + random_below (g_test_rand_bit () ? 2 : 32)));
+}
+
 static void
 random_operation (guint64 *at)
 {
@@ -255,8 +266,7 @@ random_operation (guint64 *at)
       }
       break;
     case 3:
-      wb_planner_set_bounds (planner, WB_BATCH * (2 + random_below (64)),
-          WB_BATCH * (1 + random_below (32)));
+      random_bounds ();
       /* What is dirty now may exceed a window that shrank. */
       wb_planner_hold_starts (planner, FALSE);
       while (wb_planner_dirty (planner) > planner->window) {
@@ -292,8 +302,8 @@ test_random_operations (void)
   for (int round = 0; round < 60; round++) {
     guint64 at = 0;
 
-    model_reset (
-        WB_BATCH * (2 + random_below (64)), WB_BATCH * (1 + random_below (32)));
+    model_reset (64 * WB_BATCH, 32 * WB_BATCH);
+    random_bounds ();
     if (round % 4 == 3)
       wb_planner_set_retire_whole (&model->planner);
     for (int i = 0; i < 3000 && at < (guint64) FILE_PAGES * PAGE; i++) {

@@ -357,6 +357,47 @@ test_small_windows_have_small_chunks (void)
 }
 
 static void
+test_small_chunks_have_small_batches (void)
+{
+  WbStep step;
+
+  begin (0);
+  wb_planner_set_bounds (&planner, MIB, MIB / 2);
+  g_assert_cmpuint (planner.batch, ==, MIB / 2);
+  g_assert_cmpuint (planner.window, ==, MIB);
+  wb_planner_wrote (&planner, 0, MIB / 2);
+  g_assert_true (wb_planner_may_write (&planner, MIB / 2, MIB / 2));
+  g_assert_false (wb_planner_may_write (&planner, MIB / 2, MIB / 2 + 1));
+  g_assert_true (wb_planner_next (&planner, &step));
+  g_assert_cmpint (step.kind, ==, WB_STEP_START);
+  g_assert_cmpuint (step.range.end, ==, MIB / 2);
+  wb_planner_done (&planner, &step);
+  wb_planner_wrote (&planner, MIB / 2, MIB / 2);
+  /* A late patch dirties its half megabyte and no more. */
+  g_assert_cmpuint (wb_planner_cost (&planner, 100, 8), ==, MIB / 2);
+  /* However small the chunk that is asked for, and whatever the window. */
+  wb_planner_set_bounds (&planner, 1, 1);
+  g_assert_cmpuint (planner.batch, ==, MIB / 2);
+  g_assert_cmpuint (planner.chunk_size, ==, MIB / 2);
+  g_assert_cmpuint (planner.window, ==, MIB);
+}
+
+/* Half a window of 11 MiB is a chunk of five: what is beyond it is not waited
+ * for. */
+static void
+test_chunks_are_whole_batches (void)
+{
+  WbStep step;
+
+  begin (0);
+  wb_planner_set_bounds (&planner, 11 * MIB, CHUNK);
+  write_run (0, 5 * MIB);
+  g_assert_true (wb_planner_next (&planner, &step));
+  g_assert_cmpuint (step.chunk_span.end, ==, 5 * MIB);
+  g_assert_cmpint (step.reason, ==, WB_CUT_SIZE);
+}
+
+static void
 test_release_keeps_the_partial_batch (void)
 {
   guint64 started = 0;
@@ -478,6 +519,8 @@ main (int argc, char **argv)
   ADD ("settle-drops-what-was-kept", test_settle_drops_what_was_kept);
   ADD ("keep-mode-drops-nothing", test_nothing_is_dropped_when_asked_to_keep);
   ADD ("small-windows-have-small-chunks", test_small_windows_have_small_chunks);
+  ADD ("small-chunks-have-small-batches", test_small_chunks_have_small_batches);
+  ADD ("chunks-are-whole-batches", test_chunks_are_whole_batches);
   ADD ("release-keeps-the-partial-batch", test_release_keeps_the_partial_batch);
   ADD ("restart-after-truncation", test_restart_after_truncation);
   ADD ("restart-in-place-keeps-dirty", test_restart_in_place_keeps_dirty);
