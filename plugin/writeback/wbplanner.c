@@ -641,9 +641,10 @@ retire_piece (WbPlanner *planner, guint64 end)
   planner->flight_bytes -= length;
   finish_chunk_bytes (planner, piece->chunk, length);
   if (piece->range.start >= piece->range.end) {
-    /* To the end of the batch: an earlier drop may have drawn in its edge. */
+    /* To the end of the largest batch: an earlier drop may have drawn in its edge,
+     * when batches were larger than now. */
     add_drop (planner, less (piece->origin, WB_DROP_OVERLAP),
-        round_up (end, planner->batch));
+        round_up (end, WB_BATCH));
     planner->flight_first = (planner->flight_first + 1) % WB_FLIGHT_CAPACITY;
     planner->flight_n--;
   }

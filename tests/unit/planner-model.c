@@ -299,7 +299,7 @@ random_operation (guint64 *at)
 static void
 test_random_operations (void)
 {
-  for (int round = 0; round < 60; round++) {
+  for (int round = 0; round < 1500; round++) {
     guint64 at = 0;
 
     model_reset (64 * WB_BATCH, 32 * WB_BATCH);
