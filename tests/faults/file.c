@@ -683,10 +683,11 @@ configure_fast (Fixture *f, WbFileConfig *config)
 }
 
 /* Pushes, with a MiB queued at most, until a call hangs and for a tenth of a
- * second nothing has left the queue: what may be dirty is. */
-static void
+ * second nothing has left the queue: what may be dirty is. Returns the bytes. */
+static guint64
 push_until_full (Fixture *f, WbFile *file, WbStats *stats)
 {
+  guint64 pushed = 0;
   gint64 pushed_us = 0;
   WbStall stall;
 
@@ -697,10 +698,37 @@ push_until_full (Fixture *f, WbFile *file, WbStats *stats)
       continue;
     }
     g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+    pushed += PIECE;
     pushed_us = g_get_monotonic_time ();
   } while (fault_hanging_since () == 0
       || g_get_monotonic_time () - pushed_us < 100 * 1000);
   wb_file_get_stats (file, stats);
+  return pushed;
+}
+
+/* A file on a fast disk until this wait hangs, with what the window is full of
+ * then in `full`, and on to its end. */
+static void
+write_fast (Fixture *f, const WbSys *sys, guint nth_wait, WbStats *full)
+{
+  guint64 pushed;
+  WbFileConfig config;
+  WbStats stats;
+  WbError error;
+  WbStall stall;
+  WbFile *file;
+
+  configure_fast (f, &config);
+  config.sys = sys;
+  fault_hang (FAULT_WAIT, nth_wait);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_nonnull (file);
+  pushed = push_until_full (f, file, full);
+  fault_release ();
+  g_assert_cmpint (
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpuint (stats.bytes_written, ==, pushed);
 }
 
 /* By the time that a wait hangs a quarter of the window does, and chunks are one
@@ -708,28 +736,16 @@ push_until_full (Fixture *f, WbFile *file, WbStats *stats)
 static void
 test_fast_disk (Fixture *f, gconstpointer data)
 {
-  WbFileConfig config;
-  WbStats stats;
-  WbError error;
-  WbStall stall;
-  WbFile *file;
+  WbStats full;
 
   if (!WB_PLATFORM_LINUX) {
     g_test_skip ("write-out is not controlled on this platform");
     return;
   }
-  configure_fast (f, &config);
-  fault_hang (FAULT_WAIT, 200);
-  file = wb_file_open (&config, &error, &stall);
-  g_assert_nonnull (file);
-  push_until_full (f, file, &stats);
-  g_assert_cmpuint (stats.dirty_bytes, >, 14 * MIB);
-  g_assert_cmpuint (stats.dirty_bytes, <=, 16 * MIB);
-  g_assert_cmpuint (stats.chunks_started, >, 150);
-  fault_release ();
-  g_assert_cmpint (
-      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
-  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  write_fast (f, fault_sys (), 200, &full);
+  g_assert_cmpuint (full.dirty_bytes, >, 14 * MIB);
+  g_assert_cmpuint (full.dirty_bytes, <=, 16 * MIB);
+  g_assert_cmpuint (full.chunks_started, >, 150);
 }
 
 static WbDevice *busy_disk;
@@ -748,11 +764,7 @@ test_many_on_a_fast_disk (Fixture *f, gconstpointer data)
 {
   WbSys sys = *fault_sys ();
   struct stat status;
-  WbFileConfig config;
-  WbStats stats;
-  WbError error;
-  WbStall stall;
-  WbFile *file;
+  WbStats full;
 
   if (!WB_PLATFORM_LINUX) {
     g_test_skip ("write-out is not controlled on this platform");
@@ -762,20 +774,11 @@ test_many_on_a_fast_disk (Fixture *f, gconstpointer data)
   busy_disk = wb_device_get (status.st_dev);
   for (int i = 0; i < 15; i++)
     wb_device_enter (busy_disk);
-  configure_fast (f, &config);
   sys.writeout_wait = wait_while_others_drain;
-  config.sys = &sys;
-  fault_hang (FAULT_WAIT, 400);
-  file = wb_file_open (&config, &error, &stall);
-  g_assert_nonnull (file);
-  push_until_full (f, file, &stats);
-  g_assert_cmpuint (stats.dirty_bytes, >=, MIB / 2);
-  g_assert_cmpuint (stats.dirty_bytes, <=, 2 * MIB);
-  g_assert_cmpuint (stats.chunks_started, >, stats.bytes_written / MIB / 2 * 3);
-  fault_release ();
-  g_assert_cmpint (
-      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
-  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  write_fast (f, &sys, 400, &full);
+  g_assert_cmpuint (full.dirty_bytes, >=, MIB / 2);
+  g_assert_cmpuint (full.dirty_bytes, <=, 2 * MIB);
+  g_assert_cmpuint (full.chunks_started, >, full.bytes_written / MIB / 2 * 3);
   for (int i = 0; i < 15; i++)
     wb_device_leave (busy_disk);
   wb_device_put (busy_disk);
