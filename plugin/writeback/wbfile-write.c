@@ -9,25 +9,45 @@
 /* A partial batch is written this long after its first byte came. */
 #define LINGER_US (5 * 1000)
 /* So many times what wakes the I/O thread make a batch while the stream goes on,
- * up to WB_BATCH: each write is a wake-up and two turns at the lock. 188-byte
+ * up to a batch: each write is a wake-up and two turns at the lock. 188-byte
  * buffers, 64 KiB a write: 2.41 s of processor time a GB, 1 MiB: 1.74. */
 #define LIVELY_BATCH 16
+/* Where no write-out is controlled, nothing waits for a batch but its reader: up
+ * to so many at once, if they take no longer than this. /dev/null, 4096-byte
+ * buffers: 7960 MB/s with one batch, 10866 with four; tmpfs, lists, 2924 and 3276. */
+#define UNCONTROLLED_BATCHES 4
+#define UNCONTROLLED_WRITES_A_SECOND 125
 #define WAKES_A_SECOND 500
 /* A target without positions may take bytes slowly: small writes, so that each
  * one that returns counts as progress. Half of Linux's default pipe. */
 #define STREAM_WRITE (32 * 1024)
 #define TRANSIENT_RETRY_US (10 * 1000)
 
+/* How many batches one write may hold. */
+static guint64
+batches_a_write (const WbFile *file)
+{
+  guint64 most;
+
+  if (file->control)
+    return 1;
+  most = MIN (wb_meter_rate (&file->write_meter) / UNCONTROLLED_WRITES_A_SECOND,
+      file->queue_bound / 4);
+  return CLAMP (most / file->planner.batch, 1, UNCONTROLLED_BATCHES);
+}
+
 /* How much is worth a write: what the caller said, and, while the stream goes
  * on, many times that. A file without positions has a reader who waits. */
 static guint64
-batch_goal (const WbFile *file)
+write_goal (const WbFile *file)
 {
-  guint64 most = MIN (file->planner.batch, file->queue_bound / 4);
+  guint64 batches = batches_a_write (file);
+  guint64 most = MIN (batches * file->planner.batch, file->queue_bound / 4);
 
   if (!file->lively || !file->seekable)
     return file->wake_bytes;
-  return MAX (file->wake_bytes, MIN (file->wake_bytes * LIVELY_BATCH, most));
+  return MAX (
+      file->wake_bytes, MIN (file->wake_bytes * LIVELY_BATCH * batches, most));
 }
 
 /* A partial batch waits for more, but not for long. */
@@ -39,7 +59,7 @@ wbf_worth_writing (WbFile *file)
   /* The caller for whom there is room may not have woken yet. */
   if (last == NULL)
     return file->quit;
-  return file->queued >= batch_goal (file) || file->unbuffered || file->quit
+  return file->queued >= write_goal (file) || file->unbuffered || file->quit
       || file->caller_wants_room || last->size == 0;
 }
 
@@ -82,15 +102,15 @@ wbf_wait_for_data (WbFile *file)
   file->io_state = IO_BUSY;
 }
 
-/* The most that one write may take from here: to the end of the batch. */
+/* The most that one write may take from here: to the end of a batch. */
 static gsize
-batch_limit (WbFile *file)
+write_limit (WbFile *file)
 {
-  const WbItem *item = wb_queue_peek (&file->queue);
+  guint64 most = batches_a_write (file) * file->planner.batch;
 
   if (!file->seekable)
     return STREAM_WRITE;
-  return file->planner.batch - item->offset % file->planner.batch;
+  return most - wb_queue_peek (&file->queue)->offset % most;
 }
 
 static gboolean
@@ -304,7 +324,7 @@ wbf_io_write (WbFile *file)
   gboolean stale;
 
   file->lively = TRUE;
-  wb_queue_take (&file->queue, &file->run, batch_limit (file));
+  wb_queue_take (&file->queue, &file->run, write_limit (file));
   if (file->shared != NULL)
     wbf_update_window (file, 0);
   if (file->require_pending)

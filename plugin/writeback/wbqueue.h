@@ -18,9 +18,9 @@ G_BEGIN_DECLS
 #define WB_BLOCK_SIZE (256 * 1024)
 /* Staging blocks kept for reuse by one file while it is quiet. */
 #define WB_SPARE_BLOCKS 4
-/* One write gathers at most this many pieces (1 MiB of pieces just too
- * large to be copied: 128). */
-#define WB_BATCH_VECTORS 256
+/* One write gathers at most this many pieces, which is Linux's own bound
+ * (IOV_MAX; a batch of 1 MiB of the smallest that are held: 512). */
+#define WB_BATCH_VECTORS 1024
 
 typedef struct _WbBlock WbBlock;
 

@@ -613,12 +613,20 @@ test_small_queue_at_full_speed (Fixture *f, gconstpointer data)
   g_assert_cmpuint (stats.peak_queued_bytes, <=, 2 * PIECE);
 }
 
+static gssize
+write_slowly (int fd, const struct iovec *vectors, int n, gint64 offset)
+{
+  g_usleep (20 * 1000);
+  return fault_sys ()->write (fd, vectors, n, offset);
+}
+
 /* While the stream goes on, a write takes a batch of it: here all that came
  * while the first one hung. What is left over when it pauses is written as well,
- * without anybody asking. */
+ * without anybody asking. Slow writes take one batch under every platform. */
 static void
 test_batches_while_the_stream_goes_on (Fixture *f, gconstpointer data)
 {
+  WbSys sys = *fault_sys ();
   WbFileConfig config;
   WbStats stats;
   WbError error;
@@ -629,6 +637,8 @@ test_batches_while_the_stream_goes_on (Fixture *f, gconstpointer data)
   configure (f, &config);
   config.preallocate = WB_PREALLOCATE_NONE;
   config.bounds.max_queued_bytes = 8 * MIB;
+  sys.write = write_slowly;
+  config.sys = &sys;
   fault_hang (FAULT_WRITE, 1);
   file = wb_file_open (&config, &error, &stall);
   g_assert_nonnull (file);
@@ -646,6 +656,69 @@ test_batches_while_the_stream_goes_on (Fixture *f, gconstpointer data)
   g_assert_cmpuint (writes, ==, 5);
   g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
   g_assert_cmpuint (fault_count (FAULT_WRITE), ==, writes);
+}
+
+static guint longest_write; /* atomic */
+
+/* As fast as a target can be: nothing is written. */
+static gssize
+note_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+{
+  guint size = 0;
+
+  for (int i = 0; i < n; i++)
+    size += (guint) vectors[i].iov_len;
+  g_assert_cmpuint ((guint64) offset % (4 * MIB) + size, <=, 4 * MIB);
+  if (size > (guint) g_atomic_int_get (&longest_write))
+    g_atomic_int_set (&longest_write, size);
+  return size;
+}
+
+static gssize
+note_slow_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+{
+  g_usleep (20 * 1000);
+  return note_write (fd, vectors, n, offset);
+}
+
+/* Where no write-out is controlled a write takes up to four batches, but not
+ * more than a quarter of the queue, nor of a target that is slow. */
+static void
+check_longest_write (Fixture *f, gboolean fast, guint64 queue, guint expected)
+{
+  gint64 deadline = g_get_monotonic_time () + FAULT_PATIENCE_US;
+  WbSys sys = *fault_sys ();
+  WbFileConfig config;
+  WbStats stats;
+  WbError error;
+  WbStall stall;
+  WbFile *file;
+
+  configure (f, &config);
+  config.preallocate = WB_PREALLOCATE_NONE;
+  config.writeback = WB_WRITEBACK_NONE;
+  config.bounds.max_queued_bytes = queue;
+  sys.write = fast ? note_write : note_slow_write;
+  config.sys = &sys;
+  g_atomic_int_set (&longest_write, 0);
+  file = wb_file_open (&config, &error, &stall);
+  g_assert_nonnull (file);
+  do
+    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  while ((guint) g_atomic_int_get (&longest_write) < expected
+      && g_get_monotonic_time () < deadline);
+  for (guint i = 0; i < 32 * MIB / PIECE; i++)
+    g_assert_cmpint (push_piece (f, file, 0, PIECE, &stall), ==, WB_OK);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpuint ((guint) g_atomic_int_get (&longest_write), ==, expected);
+}
+
+static void
+test_writes_nobody_waits_for (Fixture *f, gconstpointer data)
+{
+  check_longest_write (f, TRUE, 64 * MIB, 4 * MIB);
+  check_longest_write (f, TRUE, 8 * MIB, 2 * MIB);
+  check_longest_write (f, FALSE, 64 * MIB, MIB);
 }
 
 static void
@@ -999,6 +1072,7 @@ main (int argc, char **argv)
   ADD ("small-queue-at-full-speed", test_small_queue_at_full_speed);
   ADD ("batches-while-the-stream-goes-on",
       test_batches_while_the_stream_goes_on);
+  ADD ("writes-nobody-waits-for", test_writes_nobody_waits_for);
   ADD ("peak-dirty-stays-in-the-window", test_peak_dirty_stays_in_the_window);
   ADD ("fast-disk", test_fast_disk);
   ADD ("many-on-a-fast-disk", test_many_on_a_fast_disk);
