@@ -291,7 +291,9 @@ write_run (WbFile *file, guint64 generation)
 
 /* A caller that waits for room is woken for 2 ms of it at once where there is as
  * much: each wake-up costs a switch of threads. tmpfs, 64 KiB buffers: 0.35 s of
- * processor time a GB when woken for each half MiB, 0.32 for each MiB. */
+ * processor time a GB when woken for each half MiB, 0.32 for each MiB. 2 ms of
+ * what the disk does, not of this file's part of it: sixteen files at full speed
+ * 0.324 and 0.292 s. */
 static gboolean
 has_room_worth_waking (WbFile *file)
 {
@@ -301,7 +303,7 @@ has_room_worth_waking (WbFile *file)
   if (!file->caller_wants_room || file->queued == 0)
     return TRUE;
   if (file->control)
-    rate = MIN (rate, wb_meter_rate (&file->drain_meter));
+    rate = MIN (rate, wb_meter_rate (&file->disk_meter));
   worth = MIN (rate / WAKES_A_SECOND, file->queue_bound / 4);
   return file->queued + worth <= file->queue_bound;
 }
