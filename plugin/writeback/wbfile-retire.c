@@ -21,13 +21,14 @@
  * 0.26; four files at once, 16 to 64 MiB each 2510 and 0.24, 4 MiB 2707 and 0.19.
  * It is 31 ms of such a disk's time. Chunks of one batch, because there is no
  * seek to be saved and it begins sooner: 8 MiB 2690 MB/s, 2 MiB 2732, 1 MiB 2923;
- * where many files have less than two each, half a batch (WB_BATCH_SMALL).
+ * where several files have less than eight each, half a batch (WB_BATCH_SMALL).
  * The queue likewise: buffers of 64 KiB, allocated one by one: 8 MiB 0.29 s a GB,
  * 32 MiB 0.33. */
 #define FAST_DISK (512 * G_GUINT64_CONSTANT (1000000))
 #define FAST_PART 4
 #define FAST_WINDOW_FLOOR (16 * WB_BATCH)
 #define FAST_CHUNK WB_BATCH
+#define FAST_BATCHES 8
 #define FAST_QUEUE_FLOOR (8 * WB_BATCH)
 /* Where each retire is an fdatasync: two steps are in flight, so 133 ms. */
 #define SYNCS_A_SECOND 15
@@ -117,6 +118,7 @@ wbf_update_window (WbFile *file, guint64 retired)
       file->shared != NULL ? wb_device_share (file->shared) : G_MAXUINT64;
   gint64 time_us = window_time (bounds);
   WbWindowReason reason = WINDOW_BYTES;
+  guint64 most;
 
   if (time_us > 0) {
     file->time_window = approach (file->time_window,
@@ -136,17 +138,20 @@ wbf_update_window (WbFile *file, guint64 retired)
     reason = WINDOW_FLOOR_HOLDS;
   }
   /* The floor keeps one file's disk busy; beside others two batches will do. */
-  if (together < window) {
+  most = MIN (window, share);
+  if (together < most) {
     window = together;
     reason = WINDOW_FAST;
-  }
-  if (share < window) {
+  } else if (share < window) {
     window = share;
     reason = WINDOW_SHARE;
   }
   file->window_reason = reason;
   wb_planner_set_bounds (&file->planner, window,
-      fast ? MIN (FAST_CHUNK, window / 2) : bounds->chunk_size);
+      fast ? MIN (FAST_CHUNK, MIN (together / FAST_BATCHES, window / 2))
+           : bounds->chunk_size);
+  wb_planner_set_patch_room (&file->planner,
+      reason == WINDOW_FAST ? most - MIN (most, file->planner.window) : 0);
   wb_planner_set_start_step (&file->planner,
       wb_meter_rate (&file->drain_meter)
           / (file->by_sync ? SYNCS_A_SECOND : START_STEPS_A_SECOND));

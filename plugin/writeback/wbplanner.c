@@ -39,6 +39,12 @@ wb_planner_dirty (const WbPlanner *planner)
   return planner->waiting.bytes + planner->ready.bytes + planner->flight_bytes;
 }
 
+static const WbPiece *
+piece_at (const WbPlanner *planner, guint index)
+{
+  return &planner->flight[(planner->flight_first + index) % WB_FLIGHT_CAPACITY];
+}
+
 /* Splits a write into the part below what was started, widened to whole
  * batches because the kernel dirties a folio and not a page, and the new part,
  * which is exact. Either may be empty. */
@@ -86,17 +92,39 @@ wb_planner_cost (const WbPlanner *planner, guint64 offset, guint64 length)
   return missing (planner, &late) + missing (planner, &fresh);
 }
 
+/* Of the dirty bytes, those of late patches. */
+static guint64
+late_bytes (const WbPlanner *planner)
+{
+  guint64 bytes = wb_range_set_covered (&planner->waiting, 0, planner->started)
+      + wb_range_set_covered (&planner->ready, 0, planner->started);
+
+  for (guint i = 0; i < planner->flight_n; i++) {
+    const WbPiece *piece = piece_at (planner, i);
+
+    if (piece->late)
+      bytes += piece->range.end - piece->range.start;
+  }
+  return bytes;
+}
+
 gboolean
 wb_planner_may_write (const WbPlanner *planner, guint64 offset, guint64 length)
 {
   guint64 dirty = wb_planner_dirty (planner);
-  guint64 cost = wb_planner_cost (planner, offset, length);
+  WbRange late, fresh;
+  guint64 patched, total;
 
-  if (dirty == 0 || cost == 0)
+  split_write (planner, offset, offset + length, &late, &fresh);
+  patched = missing (planner, &late);
+  total = dirty + patched + missing (planner, &fresh);
+  if (dirty == 0 || total == dirty)
     return TRUE;
   if (is_full (planner))
     return FALSE;
-  return dirty < planner->window && cost <= planner->window - dirty;
+  if (total > planner->window && planner->patch_room > 0)
+    total -= MIN (late_bytes (planner) + patched, planner->patch_room);
+  return total <= planner->window;
 }
 
 /* Adds to the waiting ranges what is not ready already. */
@@ -399,9 +427,7 @@ step_over_blockers (const WbPlanner *planner, guint64 *offset, guint64 *end)
   moved |= step_over_set (offset, end, &planner->waiting);
   moved |= step_over_set (offset, end, &planner->ready);
   for (guint i = 0; i < planner->flight_n; i++) {
-    const WbRange *range =
-        &planner->flight[(planner->flight_first + i) % WB_FLIGHT_CAPACITY]
-             .range;
+    const WbRange *range = &piece_at (planner, i)->range;
 
     moved |= step_over (offset, end, range->start, range->end);
   }
@@ -436,9 +462,7 @@ batch_is_dirty (const WbPlanner *planner, guint64 offset)
       || wb_range_set_covered (&planner->ready, start, end) > 0)
     return TRUE;
   for (guint i = 0; i < planner->flight_n; i++) {
-    const WbRange *range =
-        &planner->flight[(planner->flight_first + i) % WB_FLIGHT_CAPACITY]
-             .range;
+    const WbRange *range = &piece_at (planner, i)->range;
 
     if (range->start < end && range->end > start)
       return TRUE;
@@ -538,6 +562,7 @@ next_start (WbPlanner *planner, WbStep *step)
   piece->range = step->range;
   piece->origin = step->range.start;
   piece->chunk = step->chunk;
+  piece->late = step->range.end <= planner->started;
   planner->flight_n++;
   planner->flight_bytes += length;
   planner->start_hand = step->range.end;
@@ -545,12 +570,6 @@ next_start (WbPlanner *planner, WbStep *step)
   planner->started =
       MAX (planner->started, MIN (step->range.end, planner->high_water));
   return TRUE;
-}
-
-static const WbPiece *
-piece_at (const WbPlanner *planner, guint index)
-{
-  return &planner->flight[(planner->flight_first + index) % WB_FLIGHT_CAPACITY];
 }
 
 /* Of what is in flight, the bytes that belong to a chunk. */
@@ -691,6 +710,12 @@ wb_planner_set_bounds (WbPlanner *planner, guint64 window, guint64 chunk_size)
   planner->window = MAX (window, 2 * batch);
   planner->chunk_size =
       MAX (round_down (MIN (chunk_size, planner->window / 2), batch), batch);
+}
+
+void
+wb_planner_set_patch_room (WbPlanner *planner, guint64 bytes)
+{
+  planner->patch_room = bytes;
 }
 
 void

@@ -159,7 +159,8 @@ checked_write (guint64 offset, guint64 length)
   }
   model_write (offset, length);
   wb_planner_wrote (planner, offset, length);
-  g_assert_cmpuint (wb_planner_dirty (planner), <=, planner->window + WB_BATCH);
+  g_assert_cmpuint (wb_planner_dirty (planner), <=,
+      planner->window + planner->patch_room + WB_BATCH);
 }
 
 static void
@@ -242,6 +243,8 @@ random_bounds (void)
 
   wb_planner_set_bounds (&model->planner, unit * (2 + random_below (64)),
       unit * (1 + random_below (g_test_rand_bit () ? 2 : 32)));
+  wb_planner_set_patch_room (
+      &model->planner, g_test_rand_bit () ? unit * random_below (16) : 0);
 }
 
 static void

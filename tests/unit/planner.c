@@ -221,6 +221,50 @@ test_window_full_of_patches (void)
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
 }
 
+/* Writes on by MiB for as long as it may, and says how much is dirty then. */
+static guint64
+fill_window (void)
+{
+  while (wb_planner_may_write (&planner, planner.high_water, MIB))
+    wb_planner_wrote (&planner, planner.high_water, MIB);
+  return wb_planner_dirty (&planner);
+}
+
+/* Late patches have their own room, also while they are ready and in flight, and
+ * no more than that. */
+static void
+test_room_for_late_patches (void)
+{
+  WbStep step;
+
+  begin (0);
+  wb_planner_set_patch_room (&planner, 3 * MIB);
+  write_run (0, CHUNK);
+  run_all (WB_STEP_RETIRE, NULL);
+  for (guint64 at = 0; at < 2; at++)
+    wb_planner_wrote (&planner, at * 4 * MIB, 8);
+  g_assert_cmpuint (fill_window (), ==, WINDOW + 2 * MIB);
+  g_assert_true (wb_planner_may_write (&planner, 8 * MIB, 8));
+  wb_planner_wrote (&planner, 8 * MIB, 8);
+  g_assert_false (wb_planner_may_write (&planner, 12 * MIB, 8));
+
+  wb_planner_release (&planner, TRUE);
+  g_assert_false (wb_planner_may_write (&planner, planner.high_water, MIB));
+  /* From where the starts are on, upwards, and then what lies below. */
+  do {
+    g_assert_true (wb_planner_next (&planner, &step));
+    wb_planner_done (&planner, &step);
+  } while (step.kind != WB_STEP_START || step.range.end > CHUNK);
+  g_assert_cmpuint (step.range.end - step.range.start, ==, MIB);
+  fill_window ();
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==, WINDOW + 3 * MIB);
+  run_all (WB_STEP_RETIRE, NULL);
+  wb_planner_release (&planner, TRUE);
+  run_all (WB_STEP_RETIRE, NULL);
+  g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
+  g_assert_cmpuint (fill_window (), ==, WINDOW);
+}
+
 static void
 test_holes_count_nothing (void)
 {
@@ -510,6 +554,7 @@ main (int argc, char **argv)
   ADD ("patch-during-retire-stays-dirty", test_patch_during_retire_stays_dirty);
   ADD ("window-holds-and-lets-go", test_window_holds_and_lets_go);
   ADD ("window-full-of-patches", test_window_full_of_patches);
+  ADD ("room-for-late-patches", test_room_for_late_patches);
   ADD ("holes-count-nothing", test_holes_count_nothing);
   ADD ("head-and-resume-are-kept", test_head_and_resume_are_kept);
   ADD ("returning-patches-are-kept", test_returning_patches_are_kept);
