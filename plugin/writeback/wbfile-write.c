@@ -292,8 +292,8 @@ write_run (WbFile *file, guint64 generation)
 /* A caller that waits for room is woken for 2 ms of it at once where there is as
  * much: each wake-up costs a switch of threads. tmpfs, 64 KiB buffers: 0.35 s of
  * processor time a GB when woken for each half MiB, 0.32 for each MiB. 2 ms of
- * what the disk does, not of this file's part of it: sixteen files at full speed
- * 0.324 and 0.292 s. */
+ * what the disk does, which for sixteen files at full speed is 0.292 s; of this
+ * file's part of it, 0.324. */
 static gboolean
 has_room_worth_waking (WbFile *file)
 {

@@ -112,18 +112,18 @@ gboolean
 wb_planner_may_write (const WbPlanner *planner, guint64 offset, guint64 length)
 {
   guint64 dirty = wb_planner_dirty (planner);
+  guint64 total = dirty + wb_planner_cost (planner, offset, length);
   WbRange late, fresh;
-  guint64 patched, total;
 
-  split_write (planner, offset, offset + length, &late, &fresh);
-  patched = missing (planner, &late);
-  total = dirty + patched + missing (planner, &fresh);
   if (dirty == 0 || total == dirty)
     return TRUE;
   if (is_full (planner))
     return FALSE;
-  if (total > planner->window && planner->patch_room > 0)
-    total -= MIN (late_bytes (planner) + patched, planner->patch_room);
+  if (total > planner->window && planner->patch_room > 0) {
+    split_write (planner, offset, offset + length, &late, &fresh);
+    total -= MIN (
+        late_bytes (planner) + missing (planner, &late), planner->patch_room);
+  }
   return total <= planner->window;
 }
 

@@ -658,6 +658,9 @@ test_batches_while_the_stream_goes_on (Fixture *f, gconstpointer data)
   g_assert_cmpuint (fault_count (FAULT_WRITE), ==, writes);
 }
 
+typedef gssize (*WriteCall) (
+    int fd, const struct iovec *vectors, int n, gint64 offset);
+
 static guint longest_write; /* atomic */
 
 /* As fast as a target can be: nothing is written. */
@@ -684,7 +687,7 @@ note_slow_write (int fd, const struct iovec *vectors, int n, gint64 offset)
 /* Where no write-out is controlled a write takes up to four batches, but not
  * more than a quarter of the queue, nor of a target that is slow. */
 static void
-check_longest_write (Fixture *f, gboolean fast, guint64 queue, guint expected)
+check_longest_write (Fixture *f, WriteCall call, guint64 queue, guint expected)
 {
   gint64 deadline = g_get_monotonic_time () + FAULT_PATIENCE_US;
   WbSys sys = *fault_sys ();
@@ -698,7 +701,7 @@ check_longest_write (Fixture *f, gboolean fast, guint64 queue, guint expected)
   config.preallocate = WB_PREALLOCATE_NONE;
   config.writeback = WB_WRITEBACK_NONE;
   config.bounds.max_queued_bytes = queue;
-  sys.write = fast ? note_write : note_slow_write;
+  sys.write = call;
   config.sys = &sys;
   g_atomic_int_set (&longest_write, 0);
   file = wb_file_open (&config, &error, &stall);
@@ -716,9 +719,9 @@ check_longest_write (Fixture *f, gboolean fast, guint64 queue, guint expected)
 static void
 test_writes_nobody_waits_for (Fixture *f, gconstpointer data)
 {
-  check_longest_write (f, TRUE, 64 * MIB, 4 * MIB);
-  check_longest_write (f, TRUE, 8 * MIB, 2 * MIB);
-  check_longest_write (f, FALSE, 64 * MIB, MIB);
+  check_longest_write (f, note_write, 64 * MIB, 4 * MIB);
+  check_longest_write (f, note_write, 8 * MIB, 2 * MIB);
+  check_longest_write (f, note_slow_write, 64 * MIB, MIB);
 }
 
 static void

@@ -235,7 +235,7 @@ random_below (guint64 limit)
           % limit;
 }
 
-/* Batches of half the size too, as for many files on a fast disk. */
+/* Batches of half the size too, as for several files on a fast disk, and room for patches. */
 static void
 random_bounds (void)
 {
