@@ -6,7 +6,7 @@
 #include "config.h"
 #endif
 
-#include "gstwbfilesink.h"
+#include "element/gstwbfilesink.h"
 
 static gboolean
 plugin_init (GstPlugin *plugin)

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "wbfile.h"
+#include "file/wbfile.h"
 
 G_BEGIN_DECLS
 

@@ -5,7 +5,7 @@
 #include "faultrig.h"
 
 #include "../common/wbtest.h"
-#include "gstwbfilesink.h"
+#include "element/gstwbfilesink.h"
 
 #include <string.h>
 #include <unistd.h>

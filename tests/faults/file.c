@@ -6,8 +6,8 @@
  */
 #include "config.h"
 #include "faultsys.h"
-#include "wbdevice.h"
-#include "wbfile.h"
+#include "process/wbdevice.h"
+#include "file/wbfile.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>

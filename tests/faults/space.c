@@ -6,7 +6,7 @@
  */
 #include "config.h"
 #include "faultsys.h"
-#include "wbfile.h"
+#include "file/wbfile.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>

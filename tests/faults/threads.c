@@ -7,7 +7,7 @@
  */
 #include "config.h"
 #include "faultsys.h"
-#include "wbfile.h"
+#include "file/wbfile.h"
 
 #include <string.h>
 

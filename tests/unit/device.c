@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbdevice.h"
+#include "process/wbdevice.h"
 
 static void
 test_shared_evenly (void)

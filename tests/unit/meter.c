@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbmeter.h"
+#include "policy/wbmeter.h"
 
 #define MB G_GUINT64_CONSTANT (1000000)
 #define START (4 * MB)

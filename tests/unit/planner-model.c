@@ -6,7 +6,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbplanner.h"
+#include "policy/wbplanner.h"
 
 #include <string.h>
 

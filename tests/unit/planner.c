@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbplanner.h"
+#include "policy/wbplanner.h"
 
 #define MIB WB_BATCH
 #define CHUNK (32 * MIB)

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbprealloc.h"
+#include "policy/wbprealloc.h"
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 #define QUICK 1000

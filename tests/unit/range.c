@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbrange.h"
+#include "policy/wbrange.h"
 
 static void
 test_add_joins_neighbours (void)

@@ -24,8 +24,8 @@
  */
 #pragma once
 
-#include "wbprealloc.h"
-#include "wbsys.h"
+#include "policy/wbprealloc.h"
+#include "system/wbsys.h"
 
 G_BEGIN_DECLS
 

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbfile-private.h"
+#include "file/wbfile-private.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbmeter.h"
+#include "policy/wbmeter.h"
 
 static guint64
 per_second (guint64 bytes, gint64 busy_us)

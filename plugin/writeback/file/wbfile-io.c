@@ -4,7 +4,7 @@
  *
  * Layout: starting again; the loop and its end.
  */
-#include "wbfile-private.h"
+#include "file/wbfile-private.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -8,11 +8,11 @@
  */
 #pragma once
 
-#include "wbdevice.h"
-#include "wbfile.h"
-#include "wbmeter.h"
-#include "wbplanner.h"
-#include "wbqueue.h"
+#include "process/wbdevice.h"
+#include "file/wbfile.h"
+#include "policy/wbmeter.h"
+#include "policy/wbplanner.h"
+#include "policy/wbqueue.h"
 
 #include <pthread.h>
 

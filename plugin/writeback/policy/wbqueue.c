@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbqueue.h"
+#include "policy/wbqueue.h"
 
 #include <string.h>
 

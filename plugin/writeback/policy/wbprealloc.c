@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbprealloc.h"
+#include "policy/wbprealloc.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include <gst/base/gstbasesink.h>
 #include <gst/gst.h>
 
-#include "wbfile.h"
+#include "file/wbfile.h"
 
 G_BEGIN_DECLS
 

@@ -26,7 +26,7 @@
  */
 #pragma once
 
-#include "wbrange.h"
+#include "policy/wbrange.h"
 
 G_BEGIN_DECLS
 

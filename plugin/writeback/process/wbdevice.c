@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbdevice.h"
+#include "process/wbdevice.h"
 
 #include <pthread.h>
 

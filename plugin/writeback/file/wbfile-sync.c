@@ -4,7 +4,7 @@
  *
  * Layout: on request, by the I/O thread; at intervals, by the syncer.
  */
-#include "wbfile-private.h"
+#include "file/wbfile-private.h"
 
 #include <errno.h>
 

@@ -4,7 +4,7 @@
  *
  * Layout: the lock and waits on it; calls, errors and logging.
  */
-#include "wbfile-private.h"
+#include "file/wbfile-private.h"
 
 #include <errno.h>
 #include <stdarg.h>

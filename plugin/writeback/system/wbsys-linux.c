@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "wbsys.h"
+#include "system/wbsys.h"
 
 #include <errno.h>
 #include <fcntl.h>

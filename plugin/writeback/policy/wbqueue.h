@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "wbsys.h"
+#include "system/wbsys.h"
 
 G_BEGIN_DECLS
 

@@ -39,7 +39,7 @@
 #include "config.h"
 #endif
 
-#include "gstwbfilesink.h"
+#include "element/gstwbfilesink.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,7 +5,7 @@
  * Layout: small helpers on offsets; what was written; cutting chunks; choosing
  * the next step; dropping and keeping; life.
  */
-#include "wbplanner.h"
+#include "policy/wbplanner.h"
 
 #include <string.h>
 

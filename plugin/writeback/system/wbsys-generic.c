@@ -6,7 +6,7 @@
  * cache is written, and everything else works. macOS and Windows use this; on
  * Linux -Dplatform=generic builds it, so that it is tested.
  */
-#include "wbsys.h"
+#include "system/wbsys.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  *
  * Layout: bounds; the retirer.
  */
-#include "wbfile-private.h"
+#include "file/wbfile-private.h"
 
 #include <errno.h>
 

@@ -5,7 +5,7 @@
  * Layout: references and threads; opening, closing, figures; the streaming
  * thread.
  */
-#include "wbfile-private.h"
+#include "file/wbfile-private.h"
 
 #include <errno.h>
 #include <signal.h>
