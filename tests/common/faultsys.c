@@ -304,9 +304,9 @@ interrupted (void)
 }
 
 static gssize
-fault_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+fault_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
-  struct iovec first = vectors[0];
+  WbVector first = vectors[0];
   gsize most;
 
   if (interrupted () || meet (FAULT_WRITE))
@@ -316,7 +316,7 @@ fault_write (int fd, const struct iovec *vectors, int n, gint64 offset)
   pthread_mutex_unlock (&lock);
   if (most == 0)
     return wb_sys_default ()->write (fd, vectors, n, offset);
-  first.iov_len = MIN (first.iov_len, most);
+  first.size = MIN (first.size, most);
   return wb_sys_default ()->write (fd, &first, 1, offset);
 }
 

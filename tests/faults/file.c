@@ -614,7 +614,7 @@ test_small_queue_at_full_speed (Fixture *f, gconstpointer data)
 }
 
 static gssize
-write_slowly (int fd, const struct iovec *vectors, int n, gint64 offset)
+write_slowly (int fd, const WbVector *vectors, int n, gint64 offset)
 {
   g_usleep (20 * 1000);
   return fault_sys ()->write (fd, vectors, n, offset);
@@ -659,18 +659,18 @@ test_batches_while_the_stream_goes_on (Fixture *f, gconstpointer data)
 }
 
 typedef gssize (*WriteCall) (
-    int fd, const struct iovec *vectors, int n, gint64 offset);
+    int fd, const WbVector *vectors, int n, gint64 offset);
 
 static guint longest_write; /* atomic */
 
 /* As fast as a target can be: nothing is written. */
 static gssize
-note_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+note_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
   guint size = 0;
 
   for (int i = 0; i < n; i++)
-    size += (guint) vectors[i].iov_len;
+    size += (guint) vectors[i].size;
   g_assert_cmpuint ((guint64) offset % (4 * MIB) + size, <=, 4 * MIB);
   if (size > (guint) g_atomic_int_get (&longest_write))
     g_atomic_int_set (&longest_write, size);
@@ -678,7 +678,7 @@ note_write (int fd, const struct iovec *vectors, int n, gint64 offset)
 }
 
 static gssize
-note_slow_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+note_slow_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
   g_usleep (20 * 1000);
   return note_write (fd, vectors, n, offset);

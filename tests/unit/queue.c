@@ -172,9 +172,9 @@ test_random_order_and_content (Fixture *f, gconstpointer data)
     g_assert_cmpuint (f->run.offset, ==, taken);
     size = (gsize) g_test_rand_int_range (0, (gint32) f->run.bytes + 1);
     for (guint i = 0, done = 0; i < f->run.n && done < size; i++) {
-      gsize part = MIN (f->run.vectors[i].iov_len, size - done);
+      gsize part = MIN (f->run.vectors[i].size, size - done);
 
-      memcpy (written + taken + done, f->run.vectors[i].iov_base, part);
+      memcpy (written + taken + done, f->run.vectors[i].data, part);
       done += part;
     }
     wb_queue_finish (&f->queue, &f->run, size, FALSE, f->owners);

@@ -2,13 +2,16 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Layout: references and threads; opening, closing, figures; the streaming
- * thread.
+ * Each function locks, goes through one room's door or a few, and unlocks.
+ *
+ * Layout: opening and closing; figures; the streaming thread; syncs; what the
+ * stream says of its size; interrupting and flushing; names.
  */
-#include "file/wbfile-private.h"
+#include "file/wbfile.h"
+
+#include "file/wblife.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 /* start() must answer even with a tiny sync timeout. */
@@ -16,168 +19,54 @@
 /* So long is waited for storage to say that a file of this name is not the one
  * that hangs there. */
 #define BUSY_PATIENCE_US (G_USEC_PER_SEC / 4)
-/* So long nothing may move before a fast disk's queue grows. */
-#define BREAK_US (10 * 1000)
-/* What a person would call held. */
-#define HELD_SAID_US (10 * 1000)
 
-/* --- references and threads ------------------------------------------------ */
+/* --- opening and closing -------------------------------------------------------------- */
 
-WbFile *
-wb_file_ref (WbFile *file)
+/* Until it is open, or failed to, or nothing has moved for too long. */
+static void
+wait_until_open (WbFile *file) WB_REQUIRES (wb_locked)
 {
-  g_atomic_int_inc (&file->ref_count);
-  return file;
-}
+  WbCore *core = file->rooms.core;
+  gint64 timeout = wb_core_bounds (core)->sync_timeout_us, patience;
 
-void
-wb_file_unref (WbFile *file)
-{
-  if (!g_atomic_int_dec_and_test (&file->ref_count))
-    return;
-  wb_queue_clear (&file->queue, file->garbage);
-  wb_owners_release (file->garbage);
-  g_array_free (file->garbage, TRUE);
-  if (file->shared != NULL)
-    wb_device_count_dirty (file->shared, file->counted_dirty, 0);
-  if (file->active)
-    wb_device_leave (file->shared);
-  g_clear_pointer (&file->shared, wb_device_put);
-  if (file->listener.release != NULL)
-    file->listener.release (file->listener.data);
-  pthread_mutex_destroy (&file->lock);
-  pthread_cond_destroy (&file->io_cond);
-  pthread_cond_destroy (&file->retire_cond);
-  pthread_cond_destroy (&file->sync_cond);
-  pthread_cond_destroy (&file->user_cond);
-  g_free (file->location);
-  g_free (file->parent);
-  g_free (file);
+  if (timeout >= 0)
+    timeout = MAX (timeout, OPEN_TIMEOUT_MIN_US);
+  do {
+    patience = timeout;
+    if (wb_target_is_perhaps_busy (file->rooms.target)
+        && (timeout < 0 || timeout > BUSY_PATIENCE_US))
+      patience = BUSY_PATIENCE_US;
+  } while (!file->opened && !file->closed
+      && wb_core_wait_for_progress (core, 0, patience));
 }
 
 static void
-init_cond (pthread_cond_t *cond)
+fail_to_open (WbFile *file, WbError *error, WbStall *stall)
+    WB_REQUIRES (wb_locked)
 {
-  pthread_condattr_t attributes;
+  gboolean busy = wb_target_is_perhaps_busy (file->rooms.target);
 
-  pthread_condattr_init (&attributes);
-#ifndef __APPLE__
-  pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-#endif
-  pthread_cond_init (cond, &attributes);
-  pthread_condattr_destroy (&attributes);
-}
-
-/* It is held for a microsecond, and a thread that sleeps for it costs a switch of
- * threads, 12 us: spinning comes first where the system has that. 1316-byte
- * buffers, the machine's own disk: 1750 switches a GB without, 780 with. */
-static void
-init_lock (pthread_mutex_t *lock)
-{
-  pthread_mutexattr_t attributes;
-
-  pthread_mutexattr_init (&attributes);
-#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
-  pthread_mutexattr_settype (&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
-#endif
-  pthread_mutex_init (lock, &attributes);
-  pthread_mutexattr_destroy (&attributes);
-}
-
-static WbFile *
-file_new (const WbFileConfig *config)
-{
-  WbFile *file = g_new0 (WbFile, 1);
-
-  file->ref_count = 1;
-  file->sys = config->sys != NULL ? config->sys : wb_sys_default ();
-  file->listener = config->listener;
-  file->location = g_strdup (config->location);
-  file->mode = config->mode;
-  file->writeback = config->writeback;
-  file->preallocate = config->preallocate;
-  file->prealloc.expected[WB_SIZE_PROPERTY] = config->size_hint;
-  file->o_sync = config->o_sync;
-  file->unbuffered = config->unbuffered;
-  file->wake_bytes = MAX (config->wake_bytes, 1);
-  file->transient_timeout_us = config->transient_timeout_us;
-  file->bounds = config->bounds;
-  file->fd = file->wake_fds[0] = file->wake_fds[1] = -1;
-  file->garbage = g_array_new (FALSE, FALSE, sizeof (WbOwner));
-  file->retirer_resting = TRUE;
-  file->last_progress_us = g_get_monotonic_time ();
-  init_lock (&file->lock);
-  init_cond (&file->io_cond);
-  init_cond (&file->retire_cond);
-  init_cond (&file->sync_cond);
-  init_cond (&file->user_cond);
-  return file;
-}
-
-/* New threads inherit the mask: a signal meant for the application must not
- * end up in a system call of ours, SIGPIPE becomes EPIPE and SIGXFSZ EFBIG. */
-GThread *
-wbf_start_thread (const char *name, GThreadFunc function, WbFile *file)
-{
-  GThread *thread;
-#ifndef G_OS_WIN32
-  sigset_t all, before;
-
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
-#endif
-  thread = g_thread_try_new (name, function, file, NULL);
-#ifndef G_OS_WIN32
-  pthread_sigmask (SIG_SETMASK, &before, NULL);
-#endif
-  return thread;
-}
-
-/* --- what callers see ----------------------------------------------------------- */
-
-/* Waits for news, at most until nothing has moved for `timeout_us` since
- * `start_us`. FALSE: nothing has. */
-static gboolean
-wait_for_progress (WbFile *file, gint64 start_us, gint64 timeout_us)
-{
-  gint64 since = MAX (start_us, file->last_progress_us);
-  gint64 deadline = wbf_deadline_after (since, timeout_us);
-  gboolean in_time;
-
-  file->callers_waiting++;
-  in_time = wbf_wait_until (file, &file->user_cond, deadline);
-  file->callers_waiting--;
-  return in_time || MAX (start_us, file->last_progress_us) != since;
-}
-
-/* The same for a wait that gives up: if one has given up already and nothing
- * has moved since, it is not waited for again. */
-static gboolean
-wait_or_give_up (WbFile *file, gint64 start_us, WbStall *stall)
-{
-  if (file->progress_given_up != file->progress + 1
-      && wait_for_progress (file, start_us, file->bounds.sync_timeout_us))
-    return TRUE;
-  file->progress_given_up = file->progress + 1;
-  wbf_find_stall (file, stall);
-  return FALSE;
+  error->kind = busy ? WB_ERROR_BUSY : WB_ERROR_OPEN;
+  error->code = busy ? EBUSY : ETIMEDOUT;
+  error->call = "open";
+  if (!busy)
+    wb_core_find_stall (file->rooms.core, stall);
+  wb_life_abandon (file);
 }
 
 WbFile *
 wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
 {
-  WbFile *file = file_new (config);
-  gint64 timeout = config->bounds.sync_timeout_us;
+  WbFile *file = wb_life_new (config);
+  WbCore *core = file->rooms.core;
+  gboolean abandoned = FALSE;
+  WbStats stats;
 
   memset (error, 0, sizeof *error);
   memset (stall, 0, sizeof *stall);
-  wbf_lock (file);
-  file->users = 1;
-  file->io_thread =
-      wbf_start_thread ("wbfile-io", wbf_io_main, wb_file_ref (file));
-  if (file->io_thread == NULL) {
-    wb_file_unref (file);
-    wbf_unlock (file);
+  wb_core_lock (core);
+  if (!wb_life_start (file)) {
+    wb_core_unlock (core);
     error->kind = WB_ERROR_THREAD;
     error->code = EAGAIN;
     error->call = "pthread_create";
@@ -185,22 +74,10 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
     return NULL;
   }
 
-  if (timeout >= 0)
-    timeout = MAX (timeout, OPEN_TIMEOUT_MIN_US);
-  while (!file->opened && !file->closed) {
-    gint64 patience =
-        file->perhaps_busy && (timeout < 0 || timeout > BUSY_PATIENCE_US)
-        ? BUSY_PATIENCE_US
-        : timeout;
-
-    if (!wait_for_progress (file, 0, patience))
-      break;
-  }
+  wait_until_open (file);
   if (file->opened) {
-    WbStats stats;
-
-    *error = file->error;
-    wbf_unlock (file);
+    *error = *wb_core_error (core);
+    wb_core_unlock (core);
     if (error->kind == WB_ERROR_NONE)
       return file;
     /* A thread that could not be had. */
@@ -208,111 +85,86 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
     return NULL;
   }
 
-  if (file->closed) {
-    GThread *thread = g_steal_pointer (&file->io_thread);
-
-    *error = file->error;
-    wbf_unlock (file);
-    g_thread_join (thread);
-  } else {
-    error->kind = file->perhaps_busy ? WB_ERROR_BUSY : WB_ERROR_OPEN;
-    error->code = file->perhaps_busy ? EBUSY : ETIMEDOUT;
-    error->call = "open";
-    if (!file->perhaps_busy)
-      wbf_find_stall (file, stall);
-    wbf_abandon (file);
-    g_thread_unref (g_steal_pointer (&file->io_thread));
-    wbf_unlock (file);
-  }
+  abandoned = !file->closed;
+  if (abandoned)
+    fail_to_open (file, error, stall);
+  else
+    *error = *wb_core_error (core);
+  wb_core_unlock (core);
+  wb_life_join (file, abandoned);
   wb_file_unref (file);
   return NULL;
 }
 
 static void
-fill_stats (WbFile *file, WbStats *stats)
+fill_stats (WbFile *file, WbStats *stats) WB_REQUIRES (wb_locked)
 {
-  guint64 high_water =
-      file->seekable ? file->planner.high_water : file->stream_offset;
-
-  *stats = file->stats;
-  stats->high_water = high_water;
-  stats->queued_bytes = file->queued;
-  stats->dirty_bytes = wbf_dirty_bytes (file);
-  stats->chunks_started = file->planner.chunks_started;
-  stats->chunks_retired = file->planner.chunks_retired;
-  stats->back_patches = file->planner.back_patches;
-  stats->late_back_patches = file->planner.late_back_patches;
-  stats->drain_rate = wb_meter_rate (&file->drain_meter);
-  stats->window = file->control ? file->planner.window : G_MAXUINT64;
-  stats->error = file->error;
-  stats->final_size = MAX (high_water, file->final_high_water);
-  if (file->regular && file->mode != WB_OPEN_TRUNCATE)
-    stats->final_size = MAX (stats->final_size, file->size_at_open);
+  memset (stats, 0, sizeof *stats);
+  wb_retirer_fill_stats (file->rooms.retirer, stats);
+  wb_intake_fill_stats (file->rooms.intake, stats);
+  wb_finish_fill_stats (file->finish, stats);
+  stats->bytes_written = wb_writer_bytes_written (file->writer);
+  stats->high_water = wb_writer_high_water (file->writer);
+  stats->final_size = wb_writer_final_size (file->writer);
+  stats->durable_bytes = wb_syncer_durable_bytes (file->rooms.syncer);
+  stats->preallocated_bytes = wb_space_preallocated_bytes (file->rooms.space);
+  stats->error = *wb_core_error (file->rooms.core);
 }
 
 WbStatus
 wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
 {
+  WbCore *core = file->rooms.core;
   gint64 start = g_get_monotonic_time ();
-  GThread *io_thread, *others[2];
   WbStatus status = WB_OK;
 
-  wbf_lock (file);
-  file->quit = TRUE;
-  pthread_cond_signal (&file->io_cond);
+  wb_core_lock (core);
+  wb_life_end (file);
   while (!file->closed && status == WB_OK)
-    if (!wait_or_give_up (file, start, stall) && !file->closed)
+    if (!wb_core_wait_or_give_up (core, start, stall) && !file->closed)
       status = WB_TIMEOUT;
   fill_stats (file, stats);
-  io_thread = g_steal_pointer (&file->io_thread);
-  others[0] = g_steal_pointer (&file->retire_thread);
-  others[1] = g_steal_pointer (&file->sync_thread);
   if (status == WB_TIMEOUT)
-    wbf_abandon (file);
-  else if (file->error.kind != WB_ERROR_NONE)
+    wb_life_abandon (file);
+  else if (wb_core_has_error (core))
     status = WB_FAILED;
-  wbf_unlock (file);
-
-  if (status == WB_TIMEOUT) {
-    g_thread_unref (io_thread);
-    for (guint i = 0; i < G_N_ELEMENTS (others); i++)
-      g_clear_pointer (&others[i], g_thread_unref);
-  } else {
-    g_thread_join (io_thread);
-    for (guint i = 0; i < G_N_ELEMENTS (others); i++)
-      if (others[i] != NULL)
-        g_thread_join (others[i]);
-  }
+  wb_core_unlock (core);
+  wb_life_join (file, status == WB_TIMEOUT);
   wb_file_unref (file);
   return status;
-}
-
-gboolean
-wb_file_is_seekable (const WbFile *file)
-{
-  return file->seekable;
 }
 
 void
 wb_file_set_bounds (WbFile *file, const WbBounds *bounds)
 {
-  wbf_lock (file);
-  file->bounds = *bounds;
-  wbf_update_bounds (file);
+  WbWriterRooms *rooms = &file->rooms;
+
+  wb_core_lock (rooms->core);
+  wb_core_set_bounds (rooms->core, bounds);
+  wb_retirer_update_window (rooms->retirer);
+  wb_intake_update_bound (rooms->intake);
   if (file->opened)
-    wbf_start_syncer (file);
-  pthread_cond_signal (&file->sync_cond);
-  pthread_cond_signal (&file->io_cond);
-  wbf_wake_callers (file);
-  wbf_unlock (file);
+    wb_life_start_syncer (file);
+  wb_core_wake (rooms->core, WB_SYNCER);
+  wb_core_wake (rooms->core, WB_IO);
+  wb_core_wake (rooms->core, WB_CALLERS);
+  wb_core_unlock (rooms->core);
+}
+
+/* --- figures ---------------------------------------------------------------------------- */
+
+gboolean
+wb_file_is_seekable (const WbFile *file)
+{
+  return wb_target_facts (file->rooms.target)->seekable;
 }
 
 void
 wb_file_get_stats (WbFile *file, WbStats *stats)
 {
-  wbf_lock (file);
+  wb_core_lock (file->rooms.core);
   fill_stats (file, stats);
-  wbf_unlock (file);
+  wb_core_unlock (file->rooms.core);
 }
 
 guint64
@@ -320,9 +172,9 @@ wb_file_get_position (WbFile *file)
 {
   guint64 position;
 
-  wbf_lock (file);
-  position = file->push_offset - file->base;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  position = wb_intake_position (file->rooms.intake);
+  wb_core_unlock (file->rooms.core);
   return position;
 }
 
@@ -331,20 +183,20 @@ wb_file_get_error (WbFile *file, WbError *error)
 {
   gboolean failed;
 
-  wbf_lock (file);
-  failed = file->error.kind != WB_ERROR_NONE;
+  wb_core_lock (file->rooms.core);
+  failed = wb_core_has_error (file->rooms.core);
   if (error != NULL)
-    *error = file->error;
-  wbf_unlock (file);
+    *error = *wb_core_error (file->rooms.core);
+  wb_core_unlock (file->rooms.core);
   return failed;
 }
 
 void
 wb_file_get_stall (WbFile *file, WbStall *stall)
 {
-  wbf_lock (file);
-  wbf_find_stall (file, stall);
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  wb_core_find_stall (file->rooms.core, stall);
+  wb_core_unlock (file->rooms.core);
 }
 
 WbEvents
@@ -352,229 +204,90 @@ wb_file_take_events (WbFile *file)
 {
   WbEvents events;
 
-  wbf_lock (file);
-  events = file->events;
-  file->events = file->events_told = 0;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  events = wb_core_take_events (file->rooms.core);
+  wb_core_unlock (file->rooms.core);
   return events;
 }
 
-/* --- the streaming thread ---------------------------------------------------- */
+/* --- the streaming thread ------------------------------------------------------------------ */
 
-static gboolean
-has_room_within (const WbFile *file, gsize bytes, guint64 bound)
+/* A sync at an interval that does not come back holds nothing up, but is told. */
+static void
+look_at_syncer (WbFile *file) WB_REQUIRES (wb_locked)
 {
-  return file->queued == 0
-      || (file->queued < bound && bytes <= bound - file->queued);
+  if (!wb_syncer_is_stalled (file->rooms.syncer))
+    return;
+  wb_core_raise (file->rooms.core, WB_EVENT_SYNC_STALLED);
+  wb_core_notify (file->rooms.core);
 }
 
-static gboolean
-has_room (const WbFile *file, gsize bytes)
-{
-  return has_room_within (file, bytes, file->queue_bound);
-}
-
-/* A disk that is fast enough for a part of the queue may take a break: the rest
- * is for that. TRUE: nothing has moved for so long that it is one. */
-static gboolean
-is_at_a_break (WbFile *file)
-{
-  gint64 until = file->last_progress_us + BREAK_US;
-
-  if (g_get_monotonic_time () < until) {
-    file->callers_waiting++;
-    wbf_wait_until (file, &file->user_cond, until);
-    file->callers_waiting--;
-  }
-  return g_get_monotonic_time () >= file->last_progress_us + BREAK_US;
-}
-
-/* A stall is worth one warning before the timeout, if that comes later. */
-static gint64
-room_patience (WbFile *file)
-{
-  gint64 timeout = file->bounds.sync_timeout_us;
-  gint64 stalled = file->bounds.writeback_timeout_us;
-
-  if (stalled < 0 || (timeout >= 0 && timeout <= stalled)
-      || file->stall_told == file->progress + 1)
-    return timeout;
-  return stalled;
-}
-
-/* A wait that has told of a stall goes on after it: the timeout counts from its
- * beginning. The one after a timeout begins anew. */
-static WbStatus
-out_of_patience (WbFile *file, gint64 start_us, gint64 patience, WbStall *stall)
-{
-  gboolean timed_out = patience == file->bounds.sync_timeout_us;
-
-  wbf_find_stall (file, stall);
-  file->room_wait_us = timed_out ? g_get_monotonic_time () : start_us;
-  if (timed_out)
-    return WB_TIMEOUT;
-  file->stall_told = file->progress + 1;
-  return WB_STALLED;
-}
-
-/* What the I/O thread is at while the queue is full. */
-static const char *
-why_held (const WbFile *file)
-{
-  if (file->io_call.name != NULL)
-    return file->io_call.name;
-  return file->waits_for_window ? "the window is full" : "the queue is full";
-}
-
-static WbStatus
-wait_for_room (WbFile *file, gsize bytes, WbStall *stall)
-{
-  gint64 start = g_get_monotonic_time (), held;
-  gint64 since =
-      file->stall_told == file->progress + 1 ? file->room_wait_us : start;
-  WbStatus status = WB_OK;
-
-  file->caller_wants_room = TRUE;
-  file->held_for = why_held (file);
-  pthread_cond_signal (&file->io_cond);
-  while (status == WB_OK && !has_room (file, bytes)) {
-    gint64 patience = room_patience (file);
-
-    if (file->interrupted)
-      status = WB_INTERRUPTED;
-    else if (file->error.kind != WB_ERROR_NONE)
-      status = WB_FAILED;
-    else if (has_room_within (file, bytes, file->queue_most)) {
-      if (is_at_a_break (file))
-        break;
-    } else if (!wait_for_progress (file, since, patience)
-        && !has_room (file, bytes))
-      status = out_of_patience (file, since, patience, stall);
-  }
-  file->caller_wants_room = FALSE;
-  held = g_get_monotonic_time () - start;
-  file->stats.wait_us += (guint64) held;
-  file->stats.max_wait_us = MAX (file->stats.max_wait_us, (guint64) held);
-  file->held_us += held;
-  return status;
-}
-
-WbStatus
+/* Unchecked: it returns with the lock only on WB_OK. */
+WB_UNCHECKED WbStatus
 wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
 {
-  WbStatus status = WB_OK;
-
-  wbf_lock (file);
-  if (file->sync_call.name != NULL && wbf_sync_stalled (file)) {
-    file->events |= WB_EVENT_SYNC_STALLED;
-    wbf_notify (file);
-  }
-  if (file->error.kind != WB_ERROR_NONE)
-    status = WB_FAILED;
-  else if (!has_room (file, bytes))
-    status = wait_for_room (file, bytes, stall);
-  if (status != WB_OK)
-    wbf_unlock (file);
-  return status;
-}
-
-static void
-accept (WbFile *file, gsize size)
-{
-  file->push_offset += size;
-  file->accepted += size;
-  file->queued += size;
+  if (!wb_core_lock_if_calm (file->rooms.core))
+    look_at_syncer (file);
+  return wb_intake_begin (file->rooms.intake, bytes, stall);
 }
 
 void
 wb_file_copy (WbFile *file, const void *data, gsize size)
 {
-  wb_queue_copy (&file->queue, file->push_offset, data, size);
-  accept (file, size);
+  wb_intake_copy (file->rooms.intake, data, size);
 }
 
 void
 wb_file_hold (WbFile *file, const void *data, gsize size, gpointer owner,
     GDestroyNotify release)
 {
-  wb_queue_hold (&file->queue, file->push_offset, data, size, owner, release);
-  accept (file, size);
+  wb_intake_hold (file->rooms.intake, data, size, owner, release);
 }
 
 void
 wb_file_end_buffer (WbFile *file)
 {
-  if (file->unbuffered)
-    wb_queue_end_write (&file->queue);
+  wb_intake_end_buffer (file->rooms.intake);
 }
 
 void
 wb_file_give_way (WbFile *file)
 {
-  wbf_unlock (file);
-  wbf_lock (file);
+  wb_core_unlock (file->rooms.core);
+  wb_core_lock (file->rooms.core);
 }
 
 void
 wb_file_end (WbFile *file)
 {
-  gboolean wake = file->io_state == IO_IDLE
-      || (file->io_state == IO_LINGERING && wbf_worth_writing (file));
-  gint64 held_us = file->held_us;
-
-  file->stats.peak_queued_bytes =
-      MAX (file->stats.peak_queued_bytes, file->queued);
-  if (wake) {
-    file->io_state = IO_BUSY;
-    pthread_cond_signal (&file->io_cond);
-  }
-  file->held_us = 0;
-  wbf_unlock (file);
-  if (held_us >= HELD_SAID_US)
-    wbf_say (file, WB_LOG_DEBUG, "a push was held for %.1f ms: %s",
-        held_us / 1e3, file->held_for);
+  wb_intake_end (file->rooms.intake);
 }
 
 gboolean
 wb_file_seek (WbFile *file, guint64 position, guint64 *from, guint64 *furthest)
 {
-  gboolean moved = TRUE;
+  WbWriterRooms *rooms = &file->rooms;
+  gboolean moved;
 
-  wbf_lock (file);
-  *from = file->push_offset - file->base;
-  file->furthest = MAX (file->furthest, *from);
-  *furthest = file->furthest;
-  if (position != *from) {
-    if (!file->seekable || position > G_MAXINT64
-        || position > G_MAXINT64 - file->base) {
-      moved = FALSE;
-      wbf_latch (file, WB_ERROR_SEEK, file->seekable ? EOVERFLOW : ESPIPE,
-          "seek", position);
-    } else {
-      file->push_offset = file->base + position;
-      file->prealloc.in_order = FALSE;
-      file->stats.seeks++;
-    }
-  }
-  wbf_unlock (file);
-  return moved;
+  wb_core_lock (rooms->core);
+  *from = wb_intake_position (rooms->intake);
+  moved = wb_intake_seek (rooms->intake, position, furthest);
+  if (moved)
+    wb_space_note_seek (rooms->space);
+  wb_core_unlock (rooms->core);
+  return moved || position == *from;
 }
+
+/* --- syncs ------------------------------------------------------------------------------- */
 
 guint64
 wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish)
 {
   guint64 token;
 
-  wbf_lock (file);
-  token = ++file->tokens;
-  if (finish) {
-    file->token_finish = token;
-    file->accepted_at_finish = file->accepted;
-  }
-  wb_queue_sync (&file->queue, token, kind | (finish ? WBF_SYNC_FINISHES : 0));
-  file->io_state = IO_BUSY;
-  pthread_cond_signal (&file->io_cond);
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  token = wb_finish_request (file->finish, kind, finish);
+  wb_core_unlock (file->rooms.core);
   return token;
 }
 
@@ -582,58 +295,41 @@ WbStatus
 wb_file_wait_sync (
     WbFile *file, guint64 token, WbSyncResult *result, WbStall *stall)
 {
-  gint64 start = g_get_monotonic_time ();
-  WbStatus status = WB_OK;
+  WbStatus status;
 
-  wbf_lock (file);
-  while (status == WB_OK && file->token_done < token) {
-    if (file->interrupted)
-      status = WB_INTERRUPTED;
-    else if (!wait_or_give_up (file, start, stall) && file->token_done < token)
-      status = WB_TIMEOUT;
-  }
-  *result = status == WB_OK ? file->sync_done_result : WB_RESULT_NONE;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  status = wb_finish_wait (file->finish, token, result, stall);
+  wb_core_unlock (file->rooms.core);
   return status;
 }
 
-/* A wait for the finishing sync that was cancelled or timed out never heard how
- * it went on: that sync counts, unless it was discarded by a flush. */
 gboolean
 wb_file_needs_sync (WbFile *file, guint64 *token)
 {
-  gboolean covered, pending, unheard;
+  gboolean needed;
 
-  wbf_lock (file);
-  covered = file->accepted == file->accepted_at_finish;
-  pending = file->token_done < file->token_finish;
-  unheard = file->stats.sync_result == WB_RESULT_CANCELLED
-      || file->stats.sync_result == WB_RESULT_TIMEOUT;
-  *token = covered
-          && (pending
-              || (unheard && file->token_done == file->token_finish
-                  && file->sync_done_result != WB_RESULT_CANCELLED))
-      ? file->token_finish
-      : 0;
-  wbf_unlock (file);
-  return !covered || pending || unheard;
+  wb_core_lock (file->rooms.core);
+  needed = wb_finish_is_needed (file->finish, token);
+  wb_core_unlock (file->rooms.core);
+  return needed;
 }
 
 void
 wb_file_note_result (WbFile *file, WbSyncResult result, gint64 elapsed_us)
 {
-  wbf_lock (file);
-  file->stats.sync_result = result;
-  file->stats.sync_us = (guint64) elapsed_us;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  wb_finish_note_result (file->finish, result, elapsed_us);
+  wb_core_unlock (file->rooms.core);
 }
+
+/* --- what the stream says of its size ------------------------------------------------------- */
 
 void
 wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes)
 {
-  wbf_lock (file);
-  file->prealloc.expected[source] = bytes;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  wb_space_set_expected (file->rooms.space, source, bytes);
+  wb_core_unlock (file->rooms.core);
 }
 
 gboolean
@@ -641,61 +337,54 @@ wb_file_set_duration (WbFile *file, guint64 duration)
 {
   gboolean changed;
 
-  wbf_lock (file);
-  changed = file->prealloc.duration != duration;
-  file->prealloc.duration = duration;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  changed = wb_space_set_duration (file->rooms.space, duration);
+  wb_core_unlock (file->rooms.core);
   return changed;
 }
 
 void
 wb_file_set_elapsed (WbFile *file, guint64 elapsed)
 {
-  wb_prealloc_elapsed (&file->prealloc, elapsed,
-      file->push_offset - MIN (file->base, file->push_offset));
+  wb_space_set_elapsed (
+      file->rooms.space, elapsed, wb_intake_position (file->rooms.intake));
 }
 
 void
 wb_file_get_reserve_report (WbFile *file, WbReserveReport *report)
 {
-  wbf_lock (file);
-  *report = file->report;
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  wb_space_get_report (file->rooms.space, report);
+  wb_core_unlock (file->rooms.core);
 }
+
+/* --- interrupting and flushing ----------------------------------------------------------------- */
 
 void
 wb_file_interrupt (WbFile *file, gboolean interrupt)
 {
-  wbf_lock (file);
-  file->interrupted = interrupt;
-  if (interrupt)
-    wbf_wake_callers (file);
-  wbf_unlock (file);
+  wb_core_lock (file->rooms.core);
+  wb_core_interrupt (file->rooms.core, interrupt);
+  wb_core_unlock (file->rooms.core);
 }
 
 void
 wb_file_flush (WbFile *file)
 {
   GArray *owners = g_array_new (FALSE, FALSE, sizeof (WbOwner));
+  WbWriterRooms *rooms = &file->rooms;
 
-  wbf_lock (file);
-  wb_queue_clear (&file->queue, owners);
-  file->queued = 0;
-  file->generation++;
-  file->restart_pending = TRUE;
-  file->push_offset = file->seekable ? file->base : file->push_offset;
-  file->furthest = 0;
-  if (file->token_done < file->tokens) {
-    file->token_done = file->tokens;
-    file->sync_done_result = WB_RESULT_CANCELLED;
-  }
-  file->io_state = IO_BUSY;
-  pthread_cond_signal (&file->io_cond);
-  wbf_wake_callers (file);
-  wbf_unlock (file);
+  wb_core_lock (rooms->core);
+  wb_intake_flush (rooms->intake, owners);
+  wb_syncer_flush (rooms->syncer);
+  wb_finish_cancel (file->finish);
+  wb_core_wake (rooms->core, WB_CALLERS);
+  wb_core_unlock (rooms->core);
   wb_owners_release (owners);
   g_array_free (owners, TRUE);
 }
+
+/* --- names -------------------------------------------------------------------------------------- */
 
 const char *
 wb_sync_result_name (WbSyncResult result)

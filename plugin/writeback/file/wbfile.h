@@ -24,6 +24,8 @@
  */
 #pragma once
 
+#include "file/wbguard.h"
+#include "policy/wblimits.h"
 #include "policy/wbprealloc.h"
 #include "system/wbsys.h"
 
@@ -150,18 +152,6 @@ typedef struct
   WbLogLevel log_level; /* messages beyond it are not made */
 } WbListener;
 
-/* What may change while a file is open. Times in microseconds, -1: for ever. */
-typedef struct
-{
-  guint64 chunk_size;
-  guint64 max_dirty_bytes;  /* 0: no bound */
-  gint64 max_dirty_time_us; /* 0: no bound */
-  guint64 max_queued_bytes;
-  gint64 sync_timeout_us;
-  gint64 writeback_timeout_us;
-  gint64 sync_interval_us; /* 0: none */
-} WbBounds;
-
 typedef struct
 {
   const char *location; /* file name encoding; copied */
@@ -256,27 +246,31 @@ WbEvents wb_file_take_events (WbFile *file);
  * timeout; and once, when nothing moved for the write-back timeout and that is
  * shorter, that it is stalled. The caller may call it again.
  */
-WbStatus wb_file_begin (WbFile *file, gsize bytes, WbStall *stall);
+WbStatus wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
+    WB_REQUIRES (wb_stream_thread);
 /* Copies. */
-void wb_file_copy (WbFile *file, const void *data, gsize size);
+void wb_file_copy (WbFile *file, const void *data, gsize size)
+    WB_REQUIRES (wb_locked, wb_stream_thread);
 /* Holds `owner` until the data is written or discarded; `release` may run on
  * any thread, never under the lock. */
 void wb_file_hold (WbFile *file, const void *data, gsize size, gpointer owner,
-    GDestroyNotify release);
+    GDestroyNotify release) WB_REQUIRES (wb_locked, wb_stream_thread);
 /* Ends one buffer (one write, if unbuffered). */
-void wb_file_end_buffer (WbFile *file);
+void wb_file_end_buffer (WbFile *file)
+    WB_REQUIRES (wb_locked, wb_stream_thread);
 /* Lets the file's threads have the lock for a moment, in a long list. */
-void wb_file_give_way (WbFile *file);
+void wb_file_give_way (WbFile *file) WB_REQUIRES (wb_locked, wb_stream_thread);
 /* Unlocks, and wakes the I/O thread if it is time. */
-void wb_file_end (WbFile *file);
+void wb_file_end (WbFile *file) WB_REQUIRES (wb_stream_thread)
+    WB_RELEASES (wb_locked);
 
 /* Moves the position to `position` bytes from the base. FALSE, and the error
  * is latched, if the target has no positions or the offset is beyond what a file
  * can have; what was handed over before is written all the same. Nothing is
  * waited for. `*from` is the old position, `*furthest` the
  * furthest so far. */
-gboolean wb_file_seek (
-    WbFile *file, guint64 position, guint64 *from, guint64 *furthest);
+gboolean wb_file_seek (WbFile *file, guint64 position, guint64 *from,
+    guint64 *furthest) WB_REQUIRES (wb_stream_thread);
 
 /* Asks for everything handed over so far to be written and synced; the result
  * is fetched with the token that is returned. `finish` is the end of the
@@ -300,7 +294,8 @@ void wb_file_set_expected (WbFile *file, WbSizeSource source, guint64 bytes);
 /* How long the stream is, and how much of it has come with what was handed over
  * so far (this one between begin and end): any one unit. TRUE: that is new. */
 gboolean wb_file_set_duration (WbFile *file, guint64 duration);
-void wb_file_set_elapsed (WbFile *file, guint64 elapsed);
+void wb_file_set_elapsed (WbFile *file, guint64 elapsed)
+    WB_REQUIRES (wb_locked, wb_stream_thread);
 /* After WB_EVENT_PREALLOCATED or WB_EVENT_WILL_NOT_FIT. */
 void wb_file_get_reserve_report (WbFile *file, WbReserveReport *report);
 

@@ -239,9 +239,9 @@ wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most)
     if (item->size == 0 || item->offset != run->offset + run->bytes)
       break;
     run->items[run->n] = *item;
-    run->vectors[run->n].iov_base = (void *) item->data;
-    run->vectors[run->n].iov_len = MIN (item->size, most - run->bytes);
-    run->bytes += run->vectors[run->n].iov_len;
+    run->vectors[run->n].data = (void *) item->data;
+    run->vectors[run->n].size = MIN (item->size, most - run->bytes);
+    run->bytes += run->vectors[run->n].size;
     run->n++;
     pop_front (queue);
     if (run->items[run->n - 1].ends_write)

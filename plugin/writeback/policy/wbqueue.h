@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "system/wbsys.h"
+#include "policy/wbvector.h"
 
 G_BEGIN_DECLS
 
@@ -50,7 +50,7 @@ typedef struct
 typedef struct
 {
   WbItem items[WB_BATCH_VECTORS];
-  struct iovec vectors[WB_BATCH_VECTORS];
+  WbVector vectors[WB_BATCH_VECTORS];
   guint n;
   guint64 offset;
   gsize bytes; /* what the vectors hold: the last item may be

@@ -4,7 +4,7 @@
  */
 #include "process/wbdevice.h"
 
-#include <pthread.h>
+#include "system/wbthread.h"
 
 struct _WbDevice
 {
@@ -17,8 +17,8 @@ struct _WbDevice
   gboolean reserving;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t turn_is_over;
+static WbLock lock = WB_LOCK_INIT;
+static WbCond turn_is_over;
 static GSList *devices;
 
 static guint64
@@ -38,7 +38,7 @@ wb_device_get (dev_t number)
 {
   WbDevice *device = NULL;
 
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   for (GSList *link = devices; link != NULL && device == NULL;
        link = link->next)
     if (((WbDevice *) link->data)->number == number)
@@ -50,43 +50,43 @@ wb_device_get (dev_t number)
     devices = g_slist_prepend (devices, device);
   }
   device->users++;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   return device;
 }
 
 void
 wb_device_put (WbDevice *device)
 {
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   if (--device->users == 0) {
     devices = g_slist_remove (devices, device);
     g_free (device);
   }
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
 }
 
 void
 wb_device_enter (WbDevice *device)
 {
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   device->active++;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
 }
 
 void
 wb_device_leave (WbDevice *device)
 {
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   device->active--;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
 }
 
 void
 wb_device_count_dirty (WbDevice *device, guint64 before, guint64 now)
 {
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   device->dirty += now - before;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
 }
 
 guint64
@@ -94,9 +94,9 @@ wb_device_count_drained (WbDevice *device, guint64 bytes)
 {
   guint64 drained;
 
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   drained = device->drained += bytes;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   return drained;
 }
 
@@ -105,9 +105,9 @@ wb_device_has_room (WbDevice *device, guint64 bytes)
 {
   gboolean room;
 
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   room = device->dirty + bytes <= device->bound;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   return room;
 }
 
@@ -116,9 +116,9 @@ wb_device_share (WbDevice *device)
 {
   guint64 share;
 
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   share = device->bound / MAX (device->active, 1);
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   return share;
 }
 
@@ -127,54 +127,42 @@ wb_device_part (WbDevice *device, guint64 bytes, guint64 rate, guint64 all_rate)
 {
   guint64 even, own = bytes;
 
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   even = bytes / MAX (device->active, 1);
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   if (rate < all_rate)
     own = (guint64) ((gdouble) bytes * (gdouble) rate / (gdouble) all_rate);
   return MAX (even, own);
 }
 
-static void
-init_turn (void)
-{
-  pthread_condattr_t attributes;
-
-  pthread_condattr_init (&attributes);
-#ifndef __APPLE__
-  pthread_condattr_setclock (&attributes, CLOCK_MONOTONIC);
-#endif
-  pthread_cond_init (&turn_is_over, &attributes);
-  pthread_condattr_destroy (&attributes);
-}
-
 gboolean
 wb_device_take_turn (WbDevice *device)
 {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  gint64 end = g_get_monotonic_time () + WB_DEVICE_TURN_US;
-  struct timespec deadline = { end / G_USEC_PER_SEC,
-    end % G_USEC_PER_SEC * 1000 };
+  static gsize ready = 0;
+  gint64 deadline = g_get_monotonic_time () + WB_DEVICE_TURN_US;
   gboolean taken;
 
-  pthread_once (&once, init_turn);
-  pthread_mutex_lock (&lock);
-  while (device->reserving
-      && pthread_cond_timedwait (&turn_is_over, &lock, &deadline) == 0)
+  if (g_once_init_enter (&ready)) {
+    wb_cond_init (&turn_is_over);
+    g_once_init_leave (&ready, 1);
+  }
+  wb_lock_acquire (&lock);
+  while (
+      device->reserving && wb_cond_wait_until (&turn_is_over, &lock, deadline))
     ;
   taken = !device->reserving;
   device->reserving = TRUE;
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   return taken;
 }
 
 void
 wb_device_end_turn (WbDevice *device)
 {
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   device->reserving = FALSE;
-  pthread_cond_broadcast (&turn_is_over);
-  pthread_mutex_unlock (&lock);
+  wb_cond_broadcast (&turn_is_over);
+  wb_lock_release (&lock);
 }
 
 guint
@@ -182,8 +170,8 @@ wb_device_count (void)
 {
   guint count;
 
-  pthread_mutex_lock (&lock);
+  wb_lock_acquire (&lock);
   count = g_slist_length (devices);
-  pthread_mutex_unlock (&lock);
+  wb_lock_release (&lock);
   return count;
 }

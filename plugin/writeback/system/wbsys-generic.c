@@ -78,25 +78,24 @@ generic_size (int fd)
 }
 
 static gssize
-write_one (int fd, const struct iovec *vector, gint64 offset)
+write_one (int fd, const WbVector *vector, gint64 offset)
 {
 #ifdef G_OS_WIN32
   /* One thread writes a file, so its position is ours alone. */
   if (offset >= 0 && seek_fd (fd, offset, SEEK_SET) < 0)
     return -1;
-  return _write (
-      fd, vector->iov_base, (unsigned) MIN (vector->iov_len, G_MAXINT));
+  return _write (fd, vector->data, (unsigned) MIN (vector->size, G_MAXINT));
 #else
   if (offset >= 0)
-    return pwrite (fd, vector->iov_base, vector->iov_len, offset);
-  return write (fd, vector->iov_base, vector->iov_len);
+    return pwrite (fd, vector->data, vector->size, offset);
+  return write (fd, vector->data, vector->size);
 #endif
 }
 
 /* One vector after the other: pwritev is not POSIX. An error after the first
  * vector is a short write; the next call will meet it again. */
 static gssize
-generic_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+generic_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
   gssize written = 0;
 
@@ -107,7 +106,7 @@ generic_write (int fd, const struct iovec *vectors, int n, gint64 offset)
     if (result < 0)
       return written > 0 ? written : -1;
     written += result;
-    if ((gsize) result < vectors[i].iov_len)
+    if ((gsize) result < vectors[i].size)
       break;
   }
   return written;

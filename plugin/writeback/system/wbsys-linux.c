@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Not in every <linux/magic.h>. */
@@ -92,12 +93,20 @@ linux_size (int fd)
   return lseek (fd, 0, SEEK_END);
 }
 
+G_STATIC_ASSERT (sizeof (WbVector) == sizeof (struct iovec));
+G_STATIC_ASSERT (G_STRUCT_OFFSET (WbVector, data)
+    == G_STRUCT_OFFSET (struct iovec, iov_base));
+G_STATIC_ASSERT (G_STRUCT_OFFSET (WbVector, size)
+    == G_STRUCT_OFFSET (struct iovec, iov_len));
+
 static gssize
-linux_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+linux_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
+  const struct iovec *pieces = (const struct iovec *) vectors;
+
   if (offset < 0)
-    return writev (fd, vectors, n);
-  return pwritev (fd, vectors, n, offset);
+    return writev (fd, pieces, n);
+  return pwritev (fd, pieces, n, offset);
 }
 
 static int
@@ -130,14 +139,18 @@ linux_punch (int fd, gint64 offset, gint64 length)
       fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length);
 }
 
+/* What one call asks for. */
+#define EXTENTS 16
+
 /* Not from st_blocks, which counts the blocks of the extent tree as well. */
 static gint64
 extent_bytes (int fd, gint64 offset, guint32 flag)
 {
-  struct
+  union
   {
     struct fiemap map;
-    struct fiemap_extent extents[16];
+    /* With as many extents behind it. */
+    char room[sizeof (struct fiemap) + EXTENTS * sizeof (struct fiemap_extent)];
   } request;
   guint64 from = (guint64) offset;
   gint64 bytes = 0;
@@ -148,7 +161,7 @@ extent_bytes (int fd, gint64 offset, guint32 flag)
     memset (&request, 0, sizeof request);
     request.map.fm_start = from;
     request.map.fm_length = FIEMAP_MAX_OFFSET - from;
-    request.map.fm_extent_count = G_N_ELEMENTS (request.extents);
+    request.map.fm_extent_count = EXTENTS;
     if (ioctl (fd, FS_IOC_FIEMAP, &request.map) != 0)
       return -1;
     n = request.map.fm_mapped_extents;

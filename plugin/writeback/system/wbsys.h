@@ -17,15 +17,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-#ifdef G_OS_WIN32
-struct iovec
-{
-  void *iov_base;
-  size_t iov_len;
-};
-#else
-#include <sys/uio.h>
-#endif
+#include "policy/wbvector.h"
 
 G_BEGIN_DECLS
 
@@ -49,7 +41,7 @@ typedef struct
   gint64 (*size) (int fd);
 
   /* offset -1: at the stream's own position (targets without positions) */
-  gssize (*write) (int fd, const struct iovec *vectors, int n, gint64 offset);
+  gssize (*write) (int fd, const WbVector *vectors, int n, gint64 offset);
   int (*set_nonblocking) (int fd);
   /* Until `fd` takes data, or `wake_fd` (-1: none) has some. 0 or -1. */
   int (*wait_writable) (int fd, int wake_fd);

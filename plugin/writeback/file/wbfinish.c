@@ -1,0 +1,285 @@
+/* wbfilesink: one output file: syncs that were asked for, and the end
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: callers; the I/O thread.
+ */
+#include "file/wbfinish.h"
+
+#include "system/wbcode.h"
+
+#include <errno.h>
+
+/* Beside a sync's kind in the queue: the end of the stream. */
+#define FINISHES 0x100
+
+struct _WbFinish
+{
+  WbCore *core;
+  WbTarget *target;
+  WbRetirer *retirer;
+  WbSyncer *syncer;
+  WbSpace *space;
+  WbIntake *intake;
+  WbWriter *writer;
+
+  guint64 tokens WB_GUARDED_BY (wb_locked);     /* given out */
+  guint64 token_done WB_GUARDED_BY (wb_locked); /* the last that is over, */
+  WbSyncResult done_result WB_GUARDED_BY (wb_locked); /* and its result */
+  guint64 token_finish WB_GUARDED_BY (wb_locked); /* the finishing sync's, */
+  /* and what was handed over before it, bytes */
+  guint64 accepted_at_finish WB_GUARDED_BY (wb_locked);
+  WbSyncResult noted_result WB_GUARDED_BY (wb_locked);
+  guint64 sync_us WB_GUARDED_BY (wb_locked);
+};
+
+WbFinish *
+wb_finish_new (const WbWriterRooms *rooms, WbWriter *writer)
+{
+  WbFinish *finish = g_new0 (WbFinish, 1);
+
+  finish->core = rooms->core;
+  finish->target = rooms->target;
+  finish->retirer = rooms->retirer;
+  finish->syncer = rooms->syncer;
+  finish->space = rooms->space;
+  finish->intake = rooms->intake;
+  finish->writer = writer;
+  return finish;
+}
+
+void
+wb_finish_free (WbFinish *finish)
+{
+  g_free (finish);
+}
+
+/* --- callers ---------------------------------------------------------------------- */
+
+guint64
+wb_finish_request (WbFinish *finish, WbSyncKind kind, gboolean last)
+{
+  guint64 token = ++finish->tokens;
+
+  if (last) {
+    finish->token_finish = token;
+    finish->accepted_at_finish = wb_intake_accepted (finish->intake);
+  }
+  wb_intake_add_sync (finish->intake, token, kind | (last ? FINISHES : 0));
+  return token;
+}
+
+WbStatus
+wb_finish_wait (
+    WbFinish *finish, guint64 token, WbSyncResult *result, WbStall *stall)
+{
+  gint64 start = g_get_monotonic_time ();
+  WbStatus status = WB_OK;
+
+  while (status == WB_OK && finish->token_done < token) {
+    if (wb_core_is_interrupted (finish->core))
+      status = WB_INTERRUPTED;
+    else if (!wb_core_wait_or_give_up (finish->core, start, stall)
+        && finish->token_done < token)
+      status = WB_TIMEOUT;
+  }
+  *result = status == WB_OK ? finish->done_result : WB_RESULT_NONE;
+  return status;
+}
+
+/* A wait for the finishing sync that was cancelled or timed out never heard how
+ * it went on: that sync counts, unless it was discarded by a flush. */
+gboolean
+wb_finish_is_needed (const WbFinish *finish, guint64 *token)
+{
+  gboolean covered =
+      wb_intake_accepted (finish->intake) == finish->accepted_at_finish;
+  gboolean pending = finish->token_done < finish->token_finish;
+  gboolean unheard = finish->noted_result == WB_RESULT_CANCELLED
+      || finish->noted_result == WB_RESULT_TIMEOUT;
+
+  *token = covered
+          && (pending
+              || (unheard && finish->token_done == finish->token_finish
+                  && finish->done_result != WB_RESULT_CANCELLED))
+      ? finish->token_finish
+      : 0;
+  return !covered || pending || unheard;
+}
+
+void
+wb_finish_note_result (WbFinish *finish, WbSyncResult result, gint64 elapsed_us)
+{
+  finish->noted_result = result;
+  finish->sync_us = (guint64) elapsed_us;
+}
+
+void
+wb_finish_cancel (WbFinish *finish)
+{
+  if (finish->token_done == finish->tokens)
+    return;
+  finish->token_done = finish->tokens;
+  finish->done_result = WB_RESULT_CANCELLED;
+}
+
+void
+wb_finish_fill_stats (const WbFinish *finish, WbStats *stats)
+{
+  stats->sync_result = finish->noted_result;
+  stats->sync_us = finish->sync_us;
+}
+
+/* --- the I/O thread ------------------------------------------------------------------ */
+
+/* Until everything written has been retired and dropped. FALSE: a flush or an
+ * abandonment came between. */
+static gboolean
+drain (WbFinish *finish, guint64 generation)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  gboolean drained = FALSE;
+
+  while (!drained && !wb_core_is_abandoned (finish->core)
+      && wb_intake_generation (finish->intake) == generation
+      && !wb_core_is_broken (finish->core))
+    drained = wb_retirer_drain_some (finish->retirer);
+  return !wb_core_is_abandoned (finish->core)
+      && wb_intake_generation (finish->intake) == generation;
+}
+
+static void
+trim (WbFinish *finish) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  wb_space_trim (finish->space, wb_retirer_high_water (finish->retirer),
+      wb_writer_bytes_written (finish->writer));
+}
+
+static WbSyncResult
+nothing_synced (const WbFinish *finish) WB_REQUIRES (wb_locked)
+{
+  return wb_core_has_error (finish->core) ? WB_RESULT_FAILED
+                                          : WB_RESULT_SKIPPED;
+}
+
+/* fsync of the file, and of its directory. */
+static WbSyncResult
+sync_target (WbFinish *finish, WbSyncKind kind, gboolean last)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  WbCore *core = finish->core;
+  guint64 covered = wb_retirer_high_water (finish->retirer);
+  WbSyncResult result = WB_RESULT_DATA;
+  int code;
+
+  /* Also after an error: what was taken before it shall be on the disk. But an
+   * fsync that failed is never asked again: it might say 0. */
+  if (wb_core_sync_failed (core))
+    return WB_RESULT_FAILED;
+  code = wb_target_sync (finish->target, WB_IO, kind, covered);
+  wb_syncer_answer (finish->syncer);
+  if (wb_core_is_abandoned (core))
+    return WB_RESULT_CANCELLED;
+  if (code != 0
+      && (wb_code_is_refusal (code)
+          || (code == EROFS && !wb_target_facts (finish->target)->regular)))
+    return nothing_synced (finish);
+  if (code != 0) {
+    wb_core_latch (core, WB_ERROR_SYNC, code,
+        kind == WB_SYNC_DATA ? "fdatasync" : "fsync", covered);
+    wb_core_note_sync_failed (core);
+    return WB_RESULT_FAILED;
+  }
+  if (wb_core_has_error (core))
+    return WB_RESULT_FAILED;
+  if (kind == WB_SYNC_FULL)
+    result = wb_target_sync_parent (finish->target, WB_IO);
+  wb_syncer_io_synced (
+      finish->syncer, covered, result == WB_RESULT_DURABLE, last);
+  return result;
+}
+
+static WbSyncResult
+sync_now (WbFinish *finish, WbSyncKind kind, gboolean last, guint64 generation)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  WbCore *core = finish->core;
+
+  if (last)
+    wb_space_settle (finish->space);
+  /* After each call: a thread that was left behind in it makes no other. */
+  if (wb_core_is_abandoned (core))
+    return WB_RESULT_CANCELLED;
+  if (kind == WB_SYNC_NONE) {
+    if (last)
+      trim (finish);
+    wb_retirer_release (finish->retirer);
+    return nothing_synced (finish);
+  }
+  if (!drain (finish, generation))
+    return WB_RESULT_CANCELLED;
+  if (wb_retirer_has_control (finish->retirer))
+    wb_core_say_locked (core, WB_LOG_DEBUG, "everything has been retired");
+  if (last)
+    trim (finish);
+  if (wb_core_is_abandoned (core))
+    return WB_RESULT_CANCELLED;
+  return sync_target (finish, kind, last);
+}
+
+static void
+say_sync_asked (WbFinish *finish, gboolean last)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  guint64 high_water = wb_retirer_high_water (finish->retirer);
+  guint64 dirty = wb_retirer_dirty_bytes (finish->retirer);
+
+  wb_core_say_locked (finish->core, WB_LOG_DEBUG,
+      "%s: everything is written up to %" G_GUINT64_FORMAT
+      ", %" G_GUINT64_FORMAT " bytes are dirty",
+      last ? "the end" : "a sync was asked for in the stream", high_water,
+      dirty);
+}
+
+/* Nothing needs keeping in the cache any more. */
+static gboolean
+settle (WbFinish *finish, guint64 generation)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  wb_retirer_settle (finish->retirer);
+  drain (finish, generation);
+  return !wb_core_has_error (finish->core);
+}
+
+void
+wb_finish_sync (WbFinish *finish)
+{
+  guint64 generation = wb_intake_generation (finish->intake);
+  WbItem sync = wb_intake_take_sync (finish->intake);
+  gboolean last = (sync.kind & FINISHES) != 0;
+  WbSyncResult result;
+
+  wb_syncer_io_begins (finish->syncer);
+  say_sync_asked (finish, last);
+  result = sync_now (finish, sync.kind & ~FINISHES, last, generation);
+  if (last && wb_retirer_has_control (finish->retirer)
+      && generation == wb_intake_generation (finish->intake)
+      && (result == WB_RESULT_DURABLE || result == WB_RESULT_DATA)
+      && !settle (finish, generation))
+    result = WB_RESULT_FAILED;
+  wb_syncer_io_ends (finish->syncer);
+  /* Unless a flush has discarded it. */
+  if (sync.token > finish->token_done) {
+    finish->token_done = sync.token;
+    finish->done_result = result;
+  }
+  wb_core_wake (finish->core, WB_CALLERS);
+  wb_core_notify (finish->core);
+}
+
+void
+wb_finish_tidy_up (WbFinish *finish)
+{
+  wb_space_settle (finish->space);
+  trim (finish);
+}

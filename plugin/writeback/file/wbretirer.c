@@ -1,0 +1,527 @@
+/* wbfilesink: one output file: the retirer
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: figures; the window; what is dirty; a restart; beside a sync at an
+ * interval; the thread.
+ */
+#include "file/wbretirer.h"
+
+#include "system/wbcode.h"
+
+#include <errno.h>
+
+struct _WbRetirer
+{
+  WbCore *core;
+  WbTarget *target;
+  const WbTargetFacts *facts;
+  WbWriteback writeback;
+  WbShare *share;
+
+  WbPlanner planner WB_GUARDED_BY (wb_locked);
+  gboolean control WB_GUARDED_BY (wb_locked); /* write-out is ours to control */
+  gboolean refused WB_GUARDED_BY (wb_locked); /* ... and was, until then */
+  gboolean quit WB_GUARDED_BY (wb_locked);
+  gboolean held WB_GUARDED_BY (wb_locked); /* makes no step */
+  gboolean resting WB_GUARDED_BY (wb_locked);
+  guint64 calls WB_GUARDED_BY (wb_locked); /* that have returned */
+
+  gboolean degraded WB_GUARDED_BY (wb_locked);
+  guint64 peak_dirty_bytes WB_GUARDED_BY (wb_locked);
+
+  /* a sync at an interval */
+  gboolean syncing WB_GUARDED_BY (wb_locked);
+  /* since it began until the goal */
+  gboolean drained_by_sync WB_GUARDED_BY (wb_locked);
+  /* drained bytes when what it wrote is retired as well */
+  guint64 synced_goal WB_GUARDED_BY (wb_locked);
+
+  gint64 chunk_began_us[WB_CHUNK_CAPACITY] WB_GUARDED_BY (wb_retire_thread);
+};
+
+/* Unchecked: nobody else knows it yet. */
+WB_UNCHECKED WbRetirer *
+wb_retirer_new (
+    WbCore *core, WbTarget *target, WbShare *share, WbWriteback writeback)
+{
+  WbRetirer *retirer = g_new0 (WbRetirer, 1);
+
+  retirer->core = core;
+  retirer->target = target;
+  retirer->share = share;
+  retirer->facts = wb_target_facts (target);
+  retirer->writeback = writeback;
+  retirer->resting = TRUE;
+  return retirer;
+}
+
+void
+wb_retirer_free (WbRetirer *retirer)
+{
+  g_free (retirer);
+}
+
+void
+wb_retirer_set_up (WbRetirer *retirer)
+{
+  retirer->control = retirer->facts->control;
+  wb_planner_init (&retirer->planner, retirer->facts->base,
+      retirer->writeback == WB_WRITEBACK_DROP);
+  if (retirer->facts->by_sync)
+    wb_planner_set_retire_whole (&retirer->planner);
+  if (!retirer->control)
+    wb_planner_set_passive (&retirer->planner);
+  wb_retirer_update_window (retirer);
+}
+
+void
+wb_retirer_quit (WbRetirer *retirer)
+{
+  retirer->quit = TRUE;
+  wb_core_wake (retirer->core, WB_RETIRER);
+}
+
+/* --- figures ------------------------------------------------------------------- */
+
+gboolean
+wb_retirer_has_control (const WbRetirer *retirer)
+{
+  return retirer->control;
+}
+
+guint64
+wb_retirer_high_water (const WbRetirer *retirer)
+{
+  return retirer->planner.high_water;
+}
+
+guint64
+wb_retirer_dirty_bytes (const WbRetirer *retirer)
+{
+  return wb_planner_dirty (&retirer->planner);
+}
+
+guint64
+wb_retirer_batch (const WbRetirer *retirer)
+{
+  return retirer->planner.batch;
+}
+
+const WbMeter *
+wb_retirer_drain_meter (const WbRetirer *retirer)
+{
+  return retirer->control ? wb_share_drain_meter (retirer->share) : NULL;
+}
+
+gboolean
+wb_retirer_is_degraded (const WbRetirer *retirer)
+{
+  return retirer->degraded;
+}
+
+void
+wb_retirer_fill_stats (const WbRetirer *retirer, WbStats *stats)
+{
+  const WbPlanner *planner = &retirer->planner;
+
+  stats->dirty_bytes = wb_planner_dirty (planner);
+  stats->peak_dirty_bytes = retirer->peak_dirty_bytes;
+  stats->chunks_started = planner->chunks_started;
+  stats->chunks_retired = planner->chunks_retired;
+  stats->back_patches = planner->back_patches;
+  stats->late_back_patches = planner->late_back_patches;
+  stats->drain_rate = wb_meter_rate (wb_share_drain_meter (retirer->share));
+  stats->window = retirer->control ? planner->window : G_MAXUINT64;
+  stats->degraded = retirer->degraded;
+  g_strlcpy (stats->mechanism,
+      retirer->refused ? "none (refused)" : retirer->facts->mechanism,
+      sizeof stats->mechanism);
+}
+
+/* --- the window ------------------------------------------------------------------ */
+
+/* `retired` bytes have just become clean. */
+static void
+update_window (WbRetirer *retirer, guint64 retired) WB_REQUIRES (wb_locked)
+{
+  WbPlanner *planner = &retirer->planner;
+  const WbWindow *window = wb_share_update (retirer->share, retired);
+
+  wb_planner_set_bounds (planner, window->size, window->chunk_size);
+  wb_planner_set_patch_room (planner,
+      window->reason == WB_WINDOW_FAST
+          ? window->most - MIN (window->most, planner->window)
+          : 0);
+  wb_planner_set_start_step (planner, window->start_step);
+}
+
+void
+wb_retirer_update_window (WbRetirer *retirer)
+{
+  update_window (retirer, 0);
+}
+
+void
+wb_retirer_look_at_others (WbRetirer *retirer)
+{
+  if (wb_share_is_shared (retirer->share))
+    update_window (retirer, 0);
+}
+
+static void
+count_dirty (WbRetirer *retirer) WB_REQUIRES (wb_locked)
+{
+  wb_share_count_dirty (retirer->share,
+      wb_core_is_abandoned (retirer->core)
+          ? 0
+          : wb_planner_dirty (&retirer->planner));
+}
+
+void
+wb_retirer_leave_device (WbRetirer *retirer)
+{
+  count_dirty (retirer);
+}
+
+void
+wb_retirer_check_recovered (WbRetirer *retirer)
+{
+  if (!retirer->degraded
+      || wb_planner_dirty (&retirer->planner) > retirer->planner.window)
+    return;
+  retirer->degraded = FALSE;
+  wb_core_raise (retirer->core, WB_EVENT_DEGRADED);
+}
+
+/* Two batches fit always, so no file starves; one that has more than that and
+ * waits is woken by its own retires. */
+gboolean
+wb_retirer_may_write (const WbRetirer *retirer, guint64 offset, guint64 bytes)
+{
+  const WbPlanner *planner = &retirer->planner;
+  guint64 cost;
+
+  if (!retirer->control || retirer->degraded)
+    return TRUE;
+  if (!wb_planner_may_write (planner, offset, bytes))
+    return FALSE;
+  if (!wb_share_is_shared (retirer->share))
+    return TRUE;
+  cost = wb_planner_cost (planner, offset, bytes);
+  return wb_planner_dirty (planner) + cost <= 2 * planner->batch
+      || wb_share_has_room (retirer->share, cost);
+}
+
+static gint64
+degraded_at (const WbRetirer *retirer, gint64 since_us) WB_REQUIRES (wb_locked)
+{
+  return wb_deadline_after (
+      MAX (since_us, wb_share_last_drained (retirer->share)),
+      wb_core_bounds (retirer->core)->writeback_timeout_us);
+}
+
+static void wake (WbRetirer *retirer) WB_REQUIRES (wb_locked);
+
+void
+wb_retirer_wait_for_room (WbRetirer *retirer, gint64 *since_us)
+{
+  gint64 deadline;
+
+  /* Unstarted patches and remainders alone could fill the window. */
+  if (!wb_planner_is_draining (&retirer->planner))
+    wb_planner_release (&retirer->planner, FALSE);
+  wake (retirer);
+  if (*since_us == 0)
+    *since_us = g_get_monotonic_time ();
+  deadline = degraded_at (retirer, *since_us);
+  if (wb_core_wait (retirer->core, WB_IO, deadline)
+      || g_get_monotonic_time () < deadline
+      || deadline != degraded_at (retirer, *since_us))
+    return;
+  retirer->degraded = TRUE;
+  wb_core_raise (retirer->core, WB_EVENT_DEGRADED);
+  wb_core_wake (retirer->core, WB_CALLERS);
+  wb_core_notify (retirer->core);
+}
+
+/* --- what is dirty ----------------------------------------------------------------- */
+
+static void
+wake (WbRetirer *retirer)
+{
+  const WbPlanner *planner = &retirer->planner;
+
+  if (!retirer->control
+      || (planner->starts_held && planner->flight_n == 0
+          && planner->drops.n == 0))
+    return;
+  retirer->resting = FALSE;
+  wb_core_wake (retirer->core, WB_RETIRER);
+}
+
+void
+wb_retirer_wrote (WbRetirer *retirer, guint64 offset, guint64 bytes)
+{
+  wb_planner_wrote (&retirer->planner, offset, bytes);
+  count_dirty (retirer);
+  retirer->peak_dirty_bytes =
+      MAX (retirer->peak_dirty_bytes, wb_planner_dirty (&retirer->planner));
+  if (retirer->planner.ready.n > 0)
+    wake (retirer);
+}
+
+void
+wb_retirer_release (WbRetirer *retirer)
+{
+  wb_planner_release (&retirer->planner, TRUE);
+  wake (retirer);
+}
+
+gboolean
+wb_retirer_drain_some (WbRetirer *retirer)
+{
+  if (!retirer->control)
+    return TRUE;
+  wb_planner_release (&retirer->planner, TRUE);
+  if (retirer->resting && !wb_planner_is_draining (&retirer->planner)
+      && retirer->planner.drops.n == 0)
+    return TRUE;
+  wake (retirer);
+  wb_core_wait (retirer->core, WB_IO, -1);
+  return FALSE;
+}
+
+void
+wb_retirer_settle (WbRetirer *retirer)
+{
+  wb_planner_settle (&retirer->planner);
+}
+
+void
+wb_retirer_give_up_control (WbRetirer *retirer, const char *call, int code)
+{
+  retirer->control = FALSE;
+  retirer->refused = TRUE;
+  wb_planner_set_passive (&retirer->planner);
+  count_dirty (retirer);
+  /* Nothing is to be retired before the next sync any more. */
+  wb_core_wake (retirer->core, WB_SYNCER);
+  wb_core_say_locked (retirer->core, WB_LOG_INFO,
+      "%s refused (%s): write-out is left to the system from here on", call,
+      g_strerror (code));
+}
+
+/* --- a restart --------------------------------------------------------------------- */
+
+void
+wb_retirer_hold (WbRetirer *retirer)
+{
+  retirer->held = TRUE;
+  while (retirer->control && !retirer->resting
+      && !wb_core_is_abandoned (retirer->core)) {
+    wb_core_wake (retirer->core, WB_RETIRER);
+    wb_core_wait (retirer->core, WB_IO, -1);
+  }
+}
+
+void
+wb_retirer_restart (WbRetirer *retirer, gboolean truncated)
+{
+  wb_planner_restart (&retirer->planner, truncated);
+  retirer->held = FALSE;
+  if (!retirer->syncing)
+    retirer->drained_by_sync = FALSE;
+  count_dirty (retirer);
+  wake (retirer);
+}
+
+/* --- beside a sync at an interval ----------------------------------------------------- */
+
+/* Bytes ever. */
+static guint64
+drained (const WbRetirer *retirer) WB_REQUIRES (wb_locked)
+{
+  return wb_share_drain_meter (retirer->share)->total;
+}
+
+/* fdatasync waits for whatever is under write-out, also for what was started
+ * after it began: at full speed it would not return while the file is being
+ * written. */
+void
+wb_retirer_sync_begins (WbRetirer *retirer)
+{
+  retirer->syncing = TRUE;
+  if (!retirer->control)
+    return;
+  wb_planner_hold_starts (&retirer->planner, TRUE);
+  if (retirer->planner.flight_n == 0)
+    wb_share_mark (retirer->share);
+  retirer->drained_by_sync = TRUE;
+}
+
+void
+wb_retirer_answer (WbRetirer *retirer)
+{
+  guint64 calls = retirer->calls;
+
+  while (wb_core_call (retirer->core, WB_RETIRER) != NULL
+      && retirer->calls == calls && !wb_core_is_abandoned (retirer->core))
+    wb_core_wait (retirer->core, WB_SYNCER, -1);
+}
+
+void
+wb_retirer_sync_ends (WbRetirer *retirer, guint64 covered)
+{
+  WbPlanner *planner = &retirer->planner;
+
+  retirer->syncing = FALSE;
+  if (!retirer->control)
+    return;
+  wb_planner_hold_starts (planner, FALSE);
+  wb_planner_release_below (planner, covered);
+  retirer->synced_goal =
+      drained (retirer) + planner->ready.bytes + planner->flight_bytes;
+  retirer->drained_by_sync = retirer->synced_goal > drained (retirer);
+  wake (retirer);
+}
+
+gboolean
+wb_retirer_is_drained_by_sync (const WbRetirer *retirer)
+{
+  return retirer->control && retirer->drained_by_sync;
+}
+
+/* --- the thread -------------------------------------------------------------------------- */
+
+static void
+say_step (WbRetirer *retirer, const WbStep *step, gint64 took_us, int code)
+    WB_REQUIRES (wb_retire_thread) WB_EXCLUDES (wb_locked)
+{
+  static const char *const reasons[] = { "cut at a resume", "cut at its size",
+    "cut to make room", "cut for many patches", "all there is" };
+
+  if (step->kind == WB_STEP_START && step->first_of_chunk)
+    wb_core_say (retirer->core, WB_LOG_DEBUG,
+        "chunk %" G_GUINT64_FORMAT " started: %" G_GUINT64_FORMAT
+        "-%" G_GUINT64_FORMAT " (%s), first step took %.1f ms",
+        step->chunk, step->chunk_span.start, step->chunk_span.end,
+        reasons[step->reason], took_us / 1e3);
+  if (code != 0 && !wb_code_is_refusal (code))
+    wb_core_say (retirer->core, WB_LOG_WARNING,
+        "write-out of %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " failed: %s",
+        step->range.start, step->range.end, g_strerror (code));
+}
+
+static void
+retire_done (WbRetirer *retirer, const WbStep *step, guint64 cleaned)
+    WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  gint64 began_us = retirer->chunk_began_us[step->chunk % WB_CHUNK_CAPACITY];
+  gint64 now_us;
+
+  /* What a sync has written comes for nothing after it. */
+  if (retirer->drained_by_sync && !retirer->syncing
+      && drained (retirer) + cleaned >= retirer->synced_goal) {
+    retirer->drained_by_sync = FALSE;
+    wb_core_wake (retirer->core, WB_SYNCER);
+  }
+  wb_share_note_drained (retirer->share, cleaned,
+      step->last_of_piece && !retirer->drained_by_sync);
+  now_us = wb_share_last_drained (retirer->share);
+  count_dirty (retirer);
+  update_window (retirer, cleaned);
+  wb_retirer_check_recovered (retirer);
+  wb_core_wake (retirer->core, WB_IO);
+  if (!step->last_of_chunk)
+    return;
+  wb_core_say_locked (retirer->core, WB_LOG_DEBUG,
+      "chunk %" G_GUINT64_FORMAT " retired: %" G_GUINT64_FORMAT
+      "-%" G_GUINT64_FORMAT ", %.1f ms after its start",
+      step->chunk, step->chunk_span.start, step->chunk_span.end,
+      (now_us - began_us) / 1e3);
+}
+
+static void
+step_refused (WbRetirer *retirer, const WbStep *step, int code)
+    WB_REQUIRES (wb_locked)
+{
+  const char *name = wb_target_step_name (retirer->target, step->kind);
+
+  if (step->kind != WB_STEP_DROP) {
+    if (wb_code_is_refusal (code)) {
+      wb_retirer_give_up_control (retirer, name, code);
+      return;
+    }
+    wb_core_latch (
+        retirer->core, WB_ERROR_WRITE, code, name, step->range.start);
+    if (retirer->facts->by_sync && step->kind == WB_STEP_RETIRE)
+      wb_core_note_sync_failed (retirer->core);
+    return;
+  }
+  /* A hint: nothing is lost but cache. */
+  if (!retirer->planner.drop)
+    return;
+  wb_planner_stop_dropping (&retirer->planner);
+  wb_core_say_locked (retirer->core, WB_LOG_INFO,
+      "%s refused (%s): the file stays in the cache", name, g_strerror (code));
+}
+
+static void
+make_step (WbRetirer *retirer, const WbStep *step)
+    WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  guint64 cleaned;
+  gint64 began;
+  int code;
+
+  if (step->kind == WB_STEP_START) {
+    if (step->first_of_chunk)
+      retirer->chunk_began_us[step->chunk % WB_CHUNK_CAPACITY] =
+          g_get_monotonic_time ();
+    /* The drain rate's clock runs while something is under write-out. */
+    if (retirer->planner.flight_n == 1 && !retirer->drained_by_sync)
+      wb_share_mark (retirer->share);
+  }
+
+  wb_core_enter (retirer->core, WB_RETIRER,
+      wb_target_step_name (retirer->target, step->kind), step->range.start);
+  began = g_get_monotonic_time ();
+  code = wb_target_make_step (retirer->target, step);
+  say_step (retirer, step, g_get_monotonic_time () - began, code);
+  wb_core_leave (retirer->core, WB_RETIRER);
+  retirer->calls++;
+  if (retirer->syncing)
+    wb_core_wake (retirer->core, WB_SYNCER);
+
+  cleaned = wb_planner_done (&retirer->planner, step);
+  if (code != 0)
+    step_refused (retirer, step, code);
+  if (step->kind == WB_STEP_RETIRE)
+    retire_done (retirer, step, cleaned);
+}
+
+void
+wb_retirer_run (WbRetirer *retirer)
+{
+  WbCore *core = retirer->core;
+  WbStep step;
+
+  wb_core_lock (core);
+  while (!retirer->quit && !wb_core_is_abandoned (core)) {
+    if (!retirer->held && retirer->control
+        && wb_planner_next (&retirer->planner, &step)) {
+      make_step (retirer, &step);
+      wb_core_notify (core);
+      if (retirer->control)
+        wb_share_say (retirer->share, retirer->planner.window);
+      continue;
+    }
+    retirer->resting = TRUE;
+    wb_core_wake (core, WB_IO);
+    wb_core_wait (core, WB_RETIRER, -1);
+  }
+  retirer->resting = TRUE;
+  wb_core_wake (core, WB_IO);
+  wb_core_unlock (core);
+}

@@ -1,0 +1,190 @@
+/* wbfilesink: one output file: its share of the disk
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: the device; the window; what drains.
+ */
+#include "file/wbshare.h"
+
+struct _WbShare
+{
+  WbCore *core;
+  WbTarget *target;
+  gboolean by_sync; /* constant once open, as is the next */
+  WbDevice *device; /* the disk, with the others' files, or NULL */
+
+  gboolean active WB_GUARDED_BY (wb_locked); /* has dirty bytes on it */
+  guint64 counted_dirty WB_GUARDED_BY (wb_locked);
+
+  WbMeter drain_meter WB_GUARDED_BY (wb_locked);
+  WbMeter disk_meter WB_GUARDED_BY (wb_locked); /* of all files on the disk */
+  gint64 mark_us WB_GUARDED_BY (wb_locked);
+  guint64 mark_bytes WB_GUARDED_BY (wb_locked); /* of all files */
+  gint64 last_drained_us WB_GUARDED_BY (wb_locked);
+
+  WbWindow window WB_GUARDED_BY (wb_locked);
+  WbWindowReason reason_said WB_GUARDED_BY (wb_locked);
+  guint64 window_said WB_GUARDED_BY (wb_locked);
+};
+
+WbShare *
+wb_share_new (WbCore *core, WbTarget *target)
+{
+  WbShare *share = g_new0 (WbShare, 1);
+
+  share->core = core;
+  share->target = target;
+  return share;
+}
+
+/* Unchecked: nobody else knows it any more. */
+WB_UNCHECKED void
+wb_share_free (WbShare *share)
+{
+  if (share->device != NULL)
+    wb_device_count_dirty (share->device, share->counted_dirty, 0);
+  if (share->active)
+    wb_device_leave (share->device);
+  g_free (share);
+}
+
+void
+wb_share_set_up (WbShare *share)
+{
+  share->device = wb_target_device (share->target);
+  share->by_sync = wb_target_facts (share->target)->by_sync;
+}
+
+/* --- the device --------------------------------------------------------------------- */
+
+gboolean
+wb_share_is_shared (const WbShare *share)
+{
+  return share->device != NULL;
+}
+
+void
+wb_share_count_dirty (WbShare *share, guint64 dirty)
+{
+  gboolean active = dirty > 0;
+
+  if (share->device == NULL)
+    return;
+  if (dirty != share->counted_dirty)
+    wb_device_count_dirty (share->device, share->counted_dirty, dirty);
+  share->counted_dirty = dirty;
+  if (active == share->active)
+    return;
+  share->active = active;
+  if (active)
+    wb_device_enter (share->device);
+  else
+    wb_device_leave (share->device);
+}
+
+gboolean
+wb_share_has_room (const WbShare *share, guint64 bytes)
+{
+  return share->device == NULL || wb_device_has_room (share->device, bytes);
+}
+
+/* --- the window ---------------------------------------------------------------------- */
+
+static WbDiskView
+look_at_disk (const WbShare *share) WB_REQUIRES (wb_locked)
+{
+  WbDiskView view = { .drain = &share->drain_meter,
+    .disk = &share->disk_meter,
+    .by_sync = share->by_sync,
+    .share = G_MAXUINT64,
+    .fast_part = wb_limits_fast_window (wb_core_bounds (share->core)) };
+
+  if (share->device == NULL)
+    return view;
+  view.share = wb_device_share (share->device);
+  if (wb_limits_is_fast (view.disk, view.by_sync)
+      && view.fast_part != G_MAXUINT64)
+    view.fast_part = wb_device_part (share->device, view.fast_part,
+        wb_meter_rate (view.drain), wb_meter_rate (view.disk));
+  return view;
+}
+
+const WbWindow *
+wb_share_update (WbShare *share, guint64 retired)
+{
+  WbDiskView view = look_at_disk (share);
+
+  wb_limits_window (
+      &share->window, wb_core_bounds (share->core), &view, retired);
+  return &share->window;
+}
+
+void
+wb_share_say (WbShare *share, guint64 window)
+{
+  WbWindowReason reason = share->window.reason;
+  guint64 rate = wb_meter_rate (
+      reason == WB_WINDOW_FAST ? &share->disk_meter : &share->drain_meter);
+
+  if (!wb_core_is_said (share->core, WB_LOG_DEBUG)
+      || (reason == share->reason_said && window <= share->window_said * 2
+          && window >= share->window_said / 2))
+    return;
+  share->window_said = window;
+  share->reason_said = reason;
+  wb_core_say_locked (share->core, WB_LOG_DEBUG,
+      "window %" G_GUINT64_FORMAT " bytes (%s), the disk drains %.1f MB/s",
+      window, wb_window_reason_name (reason), rate / 1e6);
+}
+
+/* --- what drains ------------------------------------------------------------------------ */
+
+/* The clock goes on after `bytes` came back from the disk. */
+static void
+mark (WbShare *share, guint64 bytes) WB_REQUIRES (wb_locked)
+{
+  share->mark_us = g_get_monotonic_time ();
+  if (share->device != NULL)
+    share->mark_bytes = wb_device_count_drained (share->device, bytes);
+  else
+    share->mark_bytes += bytes;
+}
+
+void
+wb_share_mark (WbShare *share)
+{
+  mark (share, 0);
+}
+
+void
+wb_share_note_drained (WbShare *share, guint64 bytes, gboolean ends)
+{
+  gint64 began_us = share->mark_us;
+  guint64 disk_began = share->mark_bytes;
+  gint64 took;
+
+  mark (share, bytes);
+  took = share->mark_us - began_us;
+  wb_meter_note (&share->drain_meter, bytes, took, ends);
+  wb_meter_note (
+      &share->disk_meter, share->mark_bytes - disk_began, took, ends);
+  share->last_drained_us = share->mark_us;
+}
+
+const WbMeter *
+wb_share_drain_meter (const WbShare *share)
+{
+  return &share->drain_meter;
+}
+
+guint64
+wb_share_disk_rate (const WbShare *share)
+{
+  return wb_meter_rate (&share->disk_meter);
+}
+
+gint64
+wb_share_last_drained (const WbShare *share)
+{
+  return share->last_drained_us;
+}

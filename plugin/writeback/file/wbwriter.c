@@ -1,0 +1,279 @@
+/* wbfilesink: one output file: the writer
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Layout: one write; a batch; starting again; figures.
+ */
+#include "file/wbwriter.h"
+
+#include <errno.h>
+
+#define TRANSIENT_RETRY_US (10 * 1000)
+
+struct _WbWriter
+{
+  WbCore *core;
+  WbTarget *target;
+  WbRetirer *retirer;
+  WbSyncer *syncer;
+  WbSpace *space;
+  WbIntake *intake;
+  const WbTargetFacts *facts;
+  gint64 transient_timeout_us;
+
+  guint64 bytes_written WB_GUARDED_BY (wb_locked);
+  /* survives a restart that does not truncate */
+  guint64 final_high_water WB_GUARDED_BY (wb_locked);
+
+  WbBatchRun run WB_GUARDED_BY (wb_io_thread);
+  GArray *garbage WB_GUARDED_BY (wb_io_thread); /* WbOwner */
+};
+
+/* Unchecked: nobody else knows it yet. */
+WB_UNCHECKED WbWriter *
+wb_writer_new (const WbWriterRooms *rooms, const WbFileConfig *config)
+{
+  WbWriter *writer = g_new0 (WbWriter, 1);
+
+  writer->core = rooms->core;
+  writer->target = rooms->target;
+  writer->retirer = rooms->retirer;
+  writer->syncer = rooms->syncer;
+  writer->space = rooms->space;
+  writer->intake = rooms->intake;
+  writer->facts = wb_target_facts (rooms->target);
+  writer->transient_timeout_us = config->transient_timeout_us;
+  writer->garbage = g_array_new (FALSE, FALSE, sizeof (WbOwner));
+  return writer;
+}
+
+/* Unchecked: nobody else knows it any more. */
+WB_UNCHECKED void
+wb_writer_free (WbWriter *writer)
+{
+  wb_owners_release (writer->garbage);
+  g_array_free (writer->garbage, TRUE);
+  g_free (writer);
+}
+
+static gboolean
+may_go_on (const WbWriter *writer, guint64 generation) WB_REQUIRES (wb_locked)
+{
+  return !wb_core_is_abandoned (writer->core)
+      && wb_intake_generation (writer->intake) == generation
+      && !wb_core_is_broken (writer->core);
+}
+
+/* --- one write ----------------------------------------------------------------------- */
+
+/* Writes once what is left of the run from `done` on. Returns the bytes, or
+ * -errno. */
+static gssize
+write_some (WbWriter *writer, gsize done) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  WbBatchRun *run = &writer->run;
+  WbVector *vectors = run->vectors, first;
+  gsize skip = done;
+  gssize result;
+  gint64 took;
+  guint n = run->n;
+
+  for (; skip >= vectors->size; n--)
+    skip -= (vectors++)->size;
+  first = *vectors;
+  vectors->data = (guint8 *) first.data + skip;
+  vectors->size = first.size - skip;
+  result =
+      wb_target_write (writer->target, vectors, n, run->offset + done, &took);
+  *vectors = first;
+  if (result > 0)
+    wb_intake_note_write (writer->intake, (guint64) result, took);
+  return result;
+}
+
+static void
+account_write (WbWriter *writer, guint64 offset, gsize bytes)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  writer->bytes_written += bytes;
+  wb_syncer_wrote (writer->syncer);
+  wb_intake_note_written (writer->intake, bytes);
+  wb_retirer_wrote (writer->retirer, offset, bytes);
+}
+
+/* EACCES comes and goes on some network file systems while another client
+ * reads the file. */
+static gboolean
+retry_later (WbWriter *writer, gint64 *give_up_us)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (writer->transient_timeout_us <= 0)
+    return FALSE;
+  if (*give_up_us == 0)
+    *give_up_us = now + writer->transient_timeout_us;
+  if (now >= *give_up_us || wb_core_is_abandoned (writer->core))
+    return FALSE;
+  wb_core_wait (writer->core, WB_IO, now + TRANSIENT_RETRY_US);
+  return TRUE;
+}
+
+/* Writes the run. Returns how much of it was taken. */
+static gsize
+write_run (WbWriter *writer, guint64 generation)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  const WbBatchRun *run = &writer->run;
+  gint64 give_up_us = 0;
+  guint empty = 0;
+  gsize done = 0;
+
+  while (done < run->bytes && !wb_core_is_abandoned (writer->core)
+      && wb_intake_generation (writer->intake) == generation) {
+    gssize result = write_some (writer, done);
+
+    if (result > 0) {
+      account_write (writer, run->offset + done, (gsize) result);
+      done += (gsize) result;
+      give_up_us = 0;
+      empty = 0;
+      continue;
+    }
+    if (result == -EINTR
+        || (result == -EACCES && retry_later (writer, &give_up_us)))
+      continue;
+    /* Nothing written and no error: once may happen, again is a full device. */
+    if (result == 0 && empty++ < 1)
+      continue;
+    wb_core_latch (writer->core, WB_ERROR_WRITE,
+        result == 0 ? ENOSPC : (int) -result, "write", run->offset + done);
+    break;
+  }
+  return done;
+}
+
+/* --- a batch --------------------------------------------------------------------------- */
+
+/* Holds the writer until the run fits the window, in steps of what is retired.
+ * FALSE: something else has to be seen to first. */
+static gboolean
+wait_for_window (WbWriter *writer, guint64 generation)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  const WbBatchRun *run = &writer->run;
+  gint64 since = 0;
+
+  wb_intake_set_waits (writer->intake, TRUE);
+  while (may_go_on (writer, generation)
+      && !wb_retirer_may_write (writer->retirer, run->offset, run->bytes))
+    wb_retirer_wait_for_room (writer->retirer, &since);
+  wb_intake_set_waits (writer->intake, FALSE);
+  return may_go_on (writer, generation);
+}
+
+static void
+release_garbage (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  if (writer->garbage->len == 0)
+    return;
+  wb_core_unlock (writer->core);
+  wb_owners_release (writer->garbage);
+  wb_core_lock (writer->core);
+}
+
+static void
+write_batch (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  guint64 generation = wb_intake_generation (writer->intake);
+  WbBatchRun *run = &writer->run;
+  gsize done = 0;
+
+  wb_intake_take (writer->intake, run);
+  wb_retirer_look_at_others (writer->retirer);
+  wb_space_require (writer->space);
+  if (may_go_on (writer, generation))
+    wb_space_reserve_ahead (writer->space,
+        wb_retirer_high_water (writer->retirer), run->offset + run->bytes);
+  if (wait_for_window (writer, generation))
+    done = write_run (writer, generation);
+
+  wb_intake_give_back (writer->intake, run, done,
+      !may_go_on (writer, generation), generation, writer->garbage);
+  wb_retirer_check_recovered (writer->retirer);
+  wb_intake_wake_caller (writer->intake);
+  release_garbage (writer);
+  wb_core_notify (writer->core);
+}
+
+void
+wb_writer_write (WbWriter *writer)
+{
+  /* After an error what is queued can no longer be written. */
+  if (wb_core_is_broken (writer->core)) {
+    wb_intake_discard_data (writer->intake, &writer->run, writer->garbage);
+    release_garbage (writer);
+  } else if (wb_intake_gather (writer->intake)
+      && !wb_core_is_abandoned (writer->core)) {
+    write_batch (writer);
+  }
+}
+
+/* --- starting again ------------------------------------------------------------------------ */
+
+void
+wb_writer_restart (WbWriter *writer)
+{
+  guint64 base = writer->facts->base;
+  guint64 high_water = wb_retirer_high_water (writer->retirer);
+  gboolean truncate = writer->facts->regular
+      && writer->facts->mode != WB_OPEN_OVERWRITE && high_water > base;
+  int code = 0;
+
+  wb_retirer_hold (writer->retirer);
+  if (wb_core_is_abandoned (writer->core))
+    return;
+
+  if (truncate && !wb_core_is_broken (writer->core)) {
+    code = wb_target_truncate (writer->target, base);
+    if (code == 0) {
+      wb_space_truncated (writer->space, base);
+      wb_core_say_locked (writer->core, WB_LOG_DEBUG,
+          "flush: truncated to %" G_GUINT64_FORMAT, base);
+    } else {
+      wb_core_latch (writer->core, WB_ERROR_WRITE, code, "ftruncate", base);
+    }
+  }
+  if (!truncate)
+    writer->final_high_water = MAX (writer->final_high_water, high_water);
+  /* A flush that came meanwhile found nothing written since the one before. */
+  wb_intake_restarted (writer->intake);
+  wb_retirer_restart (writer->retirer, truncate && code == 0);
+  wb_syncer_restart (writer->syncer, base);
+  wb_core_wake (writer->core, WB_CALLERS);
+}
+
+/* --- figures ------------------------------------------------------------------------------- */
+
+guint64
+wb_writer_bytes_written (const WbWriter *writer)
+{
+  return writer->bytes_written;
+}
+
+guint64
+wb_writer_high_water (const WbWriter *writer)
+{
+  return writer->facts->seekable ? wb_retirer_high_water (writer->retirer)
+                                 : writer->bytes_written;
+}
+
+guint64
+wb_writer_final_size (const WbWriter *writer)
+{
+  guint64 size = MAX (wb_writer_high_water (writer), writer->final_high_water);
+
+  if (writer->facts->regular && writer->facts->mode != WB_OPEN_TRUNCATE)
+    size = MAX (size, writer->facts->size_at_open);
+  return size;
+}

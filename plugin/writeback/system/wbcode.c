@@ -1,0 +1,24 @@
+/* wbfilesink: what an error number means
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "system/wbcode.h"
+
+#include <errno.h>
+
+gboolean
+wb_code_is_refusal (int code)
+{
+  return code == ENOSYS || code == EINVAL || code == ESPIPE
+      || code == EOPNOTSUPP || code == ENOTSUP;
+}
+
+gboolean
+wb_code_is_no_space (int code)
+{
+#ifdef EDQUOT
+  if (code == EDQUOT)
+    return TRUE;
+#endif
+  return code == ENOSPC;
+}
