@@ -8,7 +8,7 @@
  * which never block beyond a condition variable; what comes back becomes flow
  * returns and messages.
  *
- * Layout: enum types; properties; messages and errors; the listener; waiting;
+ * Layout: messages and errors; the listener; waiting;
  * buffers; events and queries; life; the URI handler; the class.
  */
 
@@ -39,7 +39,7 @@
 #include "config.h"
 #endif
 
-#include "element/gstwbfilesink.h"
+#include "element/gstwbfilesink-private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -47,51 +47,10 @@
 GST_DEBUG_CATEGORY_STATIC (gst_wb_file_sink_debug);
 #define GST_CAT_DEFAULT gst_wb_file_sink_debug
 
-typedef enum
-{
-  BUFFER_MODE_DEFAULT = -1,
-  BUFFER_MODE_FULL = 0,
-  BUFFER_MODE_LINE = 1,
-  BUFFER_MODE_UNBUFFERED = 2
-} BufferMode;
-
-typedef enum
-{
-  FILE_MODE_TRUNCATE = 1,
-  FILE_MODE_APPEND,
-  FILE_MODE_OVERWRITE
-} FileMode;
-
-typedef enum
-{
-  SYNC_ON_EOS_NONE,
-  SYNC_ON_EOS_DATA,
-  SYNC_ON_EOS_FULL
-} SyncOnEos;
-
-typedef enum
-{
-  ON_SYNC_TIMEOUT_WARN,
-  ON_SYNC_TIMEOUT_ERROR
-} OnSyncTimeout;
-
-typedef enum
-{
-  ERROR_NONE,
-  ERROR_BEING_POSTED,
-  ERROR_POSTED
-} ErrorState;
-
 /* What gst_base_sink_wait_preroll() returns for a step; its name is private to
  * the base class. */
 #define FLOW_STEP GST_FLOW_CUSTOM_ERROR
 
-#define DEFAULT_BUFFER_MODE BUFFER_MODE_DEFAULT
-#define DEFAULT_BUFFER_SIZE (64 * 1024)
-#define DEFAULT_APPEND FALSE
-#define DEFAULT_FILE_MODE FILE_MODE_TRUNCATE
-#define DEFAULT_O_SYNC FALSE
-#define DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT 0
 /* Upstream is asked for its duration when this much has come, which is past a
  * demuxer's headers, and again when it may know better. */
 #define ASK_DURATION_FIRST (64 * 1024)
@@ -103,92 +62,6 @@ typedef enum
  * bytes to tmpfs: 2110 MB/s without, 3127 with this and a lock that spins. */
 #define LIST_PART 8
 #define ERROR_PATIENCE_US (G_USEC_PER_SEC / 4)
-/* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning
- * disk behind NFS (libfreemkv's history: 8, 64 and 128 MiB were slower). */
-#define DEFAULT_CHUNK_SIZE (32 * MIB)
-#define DEFAULT_MAX_DIRTY_BYTES (64 * MIB)
-#define DEFAULT_MAX_DIRTY_TIME (1 * GST_SECOND)
-#define DEFAULT_MAX_QUEUED_BYTES (32 * MIB)
-#define DEFAULT_WRITEBACK WB_WRITEBACK_DROP
-#define DEFAULT_PREALLOCATE WB_PREALLOCATE_AUTO
-#define DEFAULT_SIZE_HINT 0
-#define DEFAULT_SYNC_ON_EOS SYNC_ON_EOS_FULL
-#define DEFAULT_SYNC_TIMEOUT (60 * GST_SECOND)
-#define DEFAULT_ON_SYNC_TIMEOUT ON_SYNC_TIMEOUT_WARN
-#define DEFAULT_WRITEBACK_TIMEOUT (30 * GST_SECOND)
-#define DEFAULT_SYNC_INTERVAL 0
-
-enum
-{
-  PROP_0,
-  PROP_LOCATION,
-  PROP_BUFFER_MODE,
-  PROP_BUFFER_SIZE,
-  PROP_APPEND,
-  PROP_FILE_MODE,
-  PROP_O_SYNC,
-  PROP_MAX_TRANSIENT_ERROR_TIMEOUT,
-  PROP_CHUNK_SIZE,
-  PROP_MAX_DIRTY_BYTES,
-  PROP_MAX_DIRTY_TIME,
-  PROP_MAX_QUEUED_BYTES,
-  PROP_WRITEBACK,
-  PROP_PREALLOCATE,
-  PROP_SIZE_HINT,
-  PROP_SYNC_ON_EOS,
-  PROP_SYNC_TIMEOUT,
-  PROP_ON_SYNC_TIMEOUT,
-  PROP_WRITEBACK_TIMEOUT,
-  PROP_SYNC_INTERVAL,
-  PROP_WRITEBACK_STATS,
-  N_PROPERTIES
-};
-
-static GParamSpec *properties[N_PROPERTIES];
-
-struct _GstWbFileSink
-{
-  GstBaseSink parent;
-
-  /* --- under the object lock --- */
-  gchar *location; /* file name encoding */
-  gchar *uri;
-  BufferMode buffer_mode;
-  guint buffer_size;
-  gboolean append;
-  FileMode file_mode;
-  gboolean o_sync;
-  gint max_transient_error_timeout; /* ms */
-  guint64 chunk_size;
-  guint64 max_dirty_bytes;
-  GstClockTime max_dirty_time;
-  guint64 max_queued_bytes;
-  WbWriteback writeback;
-  WbPreallocate preallocate;
-  guint64 size_hint;
-  SyncOnEos sync_on_eos;
-  GstClockTime sync_timeout;
-  OnSyncTimeout on_sync_timeout;
-  GstClockTime writeback_timeout;
-  GstClockTime sync_interval;
-
-  WbFile *file;       /* from start to stop */
-  WbStats last_stats; /* of the last file, after stop */
-  guint64 last_position;
-  ErrorState error_state; /* one a file */
-  GThread *error_poster;  /* only to compare */
-  GCond error_cond;       /* the error was posted */
-  const WbSys *sys;
-  guint serial; /* counts starts: an answer may come for an earlier file */
-
-  gint paused; /* atomic: between PLAYING and the next PLAYING */
-  GstAllocator *system_memory; /* constant */
-
-  /* --- of the streaming thread --- */
-  GstClockTime first_time, last_time; /* of the buffers */
-  guint64 pushed;                     /* bytes */
-  guint64 ask_duration_at;            /* bytes; G_MAXUINT64: not any more */
-};
 
 static void gst_wb_file_sink_uri_handler_init (
     gpointer g_iface, gpointer iface_data);
@@ -204,355 +77,6 @@ GST_ELEMENT_REGISTER_DEFINE (
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 
-/* --- enum types ----------------------------------------------------------- */
-
-#define DEFINE_ENUM(function, TypeName, ...)                                   \
-  static GType function (void)                                                 \
-  {                                                                            \
-    static gsize type = 0;                                                     \
-    static const GEnumValue values[] = { __VA_ARGS__, { 0, NULL, NULL } };     \
-                                                                               \
-    if (g_once_init_enter (&type))                                             \
-      g_once_init_leave (&type, g_enum_register_static (TypeName, values));    \
-    return type;                                                               \
-  }
-
-DEFINE_ENUM (buffer_mode_get_type, "GstWbFileSinkBufferMode",
-    { BUFFER_MODE_DEFAULT, "Default buffering", "default" },
-    { BUFFER_MODE_FULL, "Fully buffered", "full" },
-    { BUFFER_MODE_LINE, "Line buffered (deprecated, like full)", "line" },
-    { BUFFER_MODE_UNBUFFERED, "Unbuffered", "unbuffered" })
-
-DEFINE_ENUM (file_mode_get_type, "GstWbFileSinkFileMode",
-    { FILE_MODE_TRUNCATE, "Truncate file (mode wb)", "truncate" },
-    { FILE_MODE_APPEND, "Append file (mode ab)", "output" },
-    { FILE_MODE_OVERWRITE, "Overwrite file without truncating (mode rb+)",
-        "overwrite" })
-
-DEFINE_ENUM (writeback_get_type, "GstWbFileSinkWriteback",
-    { WB_WRITEBACK_DROP,
-        "Bound the unwritten data, drop from the cache what is written",
-        "drop" },
-    { WB_WRITEBACK_KEEP,
-        "Bound the unwritten data, leave what is written in the cache",
-        "keep" },
-    { WB_WRITEBACK_NONE, "Leave the cache to the kernel", "none" })
-
-DEFINE_ENUM (preallocate_get_type, "GstWbFileSinkPreallocate",
-    { WB_PREALLOCATE_NONE, "Reserve nothing", "none" },
-    { WB_PREALLOCATE_AUTO, "Reserve ahead where it helps", "auto" },
-    { WB_PREALLOCATE_REQUIRE,
-        "Reserve everything before the first byte, or fail", "require" })
-
-DEFINE_ENUM (sync_on_eos_get_type, "GstWbFileSinkSyncOnEos",
-    { SYNC_ON_EOS_NONE, "Write, and sync nothing", "none" },
-    { SYNC_ON_EOS_DATA, "Sync the file's data (fdatasync)", "data" },
-    { SYNC_ON_EOS_FULL, "Sync the file and the directory that holds it",
-        "full" })
-
-DEFINE_ENUM (on_sync_timeout_get_type, "GstWbFileSinkOnSyncTimeout",
-    { ON_SYNC_TIMEOUT_WARN, "A warning; the pipeline goes on", "warn" },
-    { ON_SYNC_TIMEOUT_ERROR, "An error", "error" })
-
-/* --- properties ----------------------------------------------------------- */
-
-static gint64
-to_us (GstClockTime time)
-{
-  /* A time of less than a millisecond cannot be told from a busy machine. */
-  return GST_CLOCK_TIME_IS_VALID (time) ? (gint64) MAX (time / 1000, 1000) : -1;
-}
-
-/* With the object lock. */
-static WbBounds
-current_bounds (GstWbFileSink *self)
-{
-  WbBounds bounds = {
-    .chunk_size = self->chunk_size,
-    .max_dirty_bytes = self->max_dirty_bytes,
-    .max_dirty_time_us =
-        self->max_dirty_time == 0 ? 0 : MAX (to_us (self->max_dirty_time), 0),
-    .max_queued_bytes = self->max_queued_bytes,
-    .sync_timeout_us = to_us (self->sync_timeout),
-    .writeback_timeout_us = to_us (self->writeback_timeout),
-    .sync_interval_us =
-        self->sync_interval == 0 ? 0 : MAX (to_us (self->sync_interval), 0),
-  };
-
-  return bounds;
-}
-
-/* The open file, to be unreferenced, or NULL. */
-static WbFile *
-get_file (GstWbFileSink *self)
-{
-  WbFile *file;
-
-  GST_OBJECT_LOCK (self);
-  file = self->file != NULL ? wb_file_ref (self->file) : NULL;
-  GST_OBJECT_UNLOCK (self);
-  return file;
-}
-
-/* All of it with the object lock: of two who change a bound each, the later must
- * not come with what the earlier has not set yet. */
-static void
-apply_bounds (GstWbFileSink *self)
-{
-  WbBounds bounds;
-
-  GST_OBJECT_LOCK (self);
-  if (self->file != NULL) {
-    bounds = current_bounds (self);
-    wb_file_set_bounds (self->file, &bounds);
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
-static gboolean
-set_location (GstWbFileSink *self, const gchar *location, GError **error)
-{
-  gchar *uri = location != NULL ? gst_filename_to_uri (location, NULL) : NULL;
-
-  GST_OBJECT_LOCK (self);
-  if (self->file != NULL) {
-    GST_OBJECT_UNLOCK (self);
-    g_free (uri);
-    g_warning ("Changing the 'location' property of wbfilesink while a file "
-               "is open is not supported.");
-    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_STATE,
-        "Changing the 'location' property of wbfilesink while a file is open "
-        "is not supported");
-    return FALSE;
-  }
-  g_free (self->location);
-  g_free (self->uri);
-  self->location = g_strdup (location);
-  self->uri = uri;
-  GST_OBJECT_UNLOCK (self);
-  return TRUE;
-}
-
-static void
-gst_wb_file_sink_set_property (
-    GObject *object, guint id, const GValue *value, GParamSpec *pspec)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (object);
-
-  if (id == PROP_LOCATION) {
-    set_location (self, g_value_get_string (value), NULL);
-    return;
-  }
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_BUFFER_MODE:
-      self->buffer_mode = g_value_get_enum (value);
-      break;
-    case PROP_BUFFER_SIZE:
-      self->buffer_size = g_value_get_uint (value);
-      break;
-    case PROP_APPEND:
-      self->append = g_value_get_boolean (value);
-      break;
-    case PROP_FILE_MODE:
-      self->file_mode = g_value_get_enum (value);
-      break;
-    case PROP_O_SYNC:
-      self->o_sync = g_value_get_boolean (value);
-      break;
-    case PROP_MAX_TRANSIENT_ERROR_TIMEOUT:
-      self->max_transient_error_timeout = g_value_get_int (value);
-      break;
-    case PROP_CHUNK_SIZE:
-      self->chunk_size = g_value_get_uint64 (value);
-      break;
-    case PROP_MAX_DIRTY_BYTES:
-      self->max_dirty_bytes = g_value_get_uint64 (value);
-      break;
-    case PROP_MAX_DIRTY_TIME:
-      self->max_dirty_time = g_value_get_uint64 (value);
-      break;
-    case PROP_MAX_QUEUED_BYTES:
-      self->max_queued_bytes = g_value_get_uint64 (value);
-      break;
-    case PROP_WRITEBACK:
-      self->writeback = g_value_get_enum (value);
-      break;
-    case PROP_PREALLOCATE:
-      self->preallocate = g_value_get_enum (value);
-      break;
-    case PROP_SIZE_HINT:
-      self->size_hint = g_value_get_uint64 (value);
-      break;
-    case PROP_SYNC_ON_EOS:
-      self->sync_on_eos = g_value_get_enum (value);
-      break;
-    case PROP_SYNC_TIMEOUT:
-      self->sync_timeout = g_value_get_uint64 (value);
-      break;
-    case PROP_ON_SYNC_TIMEOUT:
-      self->on_sync_timeout = g_value_get_enum (value);
-      break;
-    case PROP_WRITEBACK_TIMEOUT:
-      self->writeback_timeout = g_value_get_uint64 (value);
-      break;
-    case PROP_SYNC_INTERVAL:
-      self->sync_interval = g_value_get_uint64 (value);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
-  GST_OBJECT_UNLOCK (self);
-  apply_bounds (self);
-}
-
-/* The figures of the stats that are passed on as they are. */
-static const struct
-{
-  const gchar *name;
-  gsize offset;
-} stats_fields[] = {
-#define FIELD(name, member)                                                    \
-  {                                                                            \
-    name, G_STRUCT_OFFSET (WbStats, member)                                    \
-  }
-  FIELD ("bytes-written", bytes_written),
-  FIELD ("high-water-mark", high_water),
-  FIELD ("queued-bytes", queued_bytes),
-  FIELD ("dirty-bytes", dirty_bytes),
-  FIELD ("peak-queued-bytes", peak_queued_bytes),
-  FIELD ("peak-dirty-bytes", peak_dirty_bytes),
-  FIELD ("chunks-started", chunks_started),
-  FIELD ("chunks-retired", chunks_retired),
-  FIELD ("seeks", seeks),
-  FIELD ("back-patches", back_patches),
-  FIELD ("late-back-patches", late_back_patches),
-  FIELD ("preallocated-bytes", preallocated_bytes),
-  FIELD ("drain-rate", drain_rate),
-  FIELD ("durable-bytes", durable_bytes),
-#undef FIELD
-};
-
-static void
-get_stats (GstWbFileSink *self, WbStats *stats)
-{
-  WbFile *file = get_file (self);
-
-  if (file != NULL) {
-    wb_file_get_stats (file, stats);
-    wb_file_unref (file);
-    return;
-  }
-  GST_OBJECT_LOCK (self);
-  *stats = self->last_stats;
-  GST_OBJECT_UNLOCK (self);
-}
-
-static GstStructure *
-make_stats (GstWbFileSink *self)
-{
-  GstStructure *structure =
-      gst_structure_new_empty ("application/x-wbfilesink-stats");
-  g_autofree gchar *error = NULL;
-  WbStats stats;
-
-  get_stats (self, &stats);
-  for (guint i = 0; i < G_N_ELEMENTS (stats_fields); i++)
-    gst_structure_set (structure, stats_fields[i].name, G_TYPE_UINT64,
-        G_STRUCT_MEMBER (guint64, &stats, stats_fields[i].offset), NULL);
-  if (stats.error.kind != WB_ERROR_NONE)
-    error = g_strdup_printf ("%s at offset %" G_GUINT64_FORMAT ": %s",
-        stats.error.call, stats.error.offset, g_strerror (stats.error.code));
-
-  gst_structure_set (structure, "wait-time", G_TYPE_UINT64,
-      stats.wait_us * 1000, "max-wait-time", G_TYPE_UINT64,
-      stats.max_wait_us * 1000, "sync-time", G_TYPE_UINT64,
-      stats.sync_us * 1000, "degraded", G_TYPE_BOOLEAN, stats.degraded,
-      "sync-result", G_TYPE_STRING, wb_sync_result_name (stats.sync_result),
-      "mechanism", G_TYPE_STRING, stats.mechanism, "error", G_TYPE_STRING,
-      error != NULL ? error : "", NULL);
-  return structure;
-}
-
-static void
-gst_wb_file_sink_get_property (
-    GObject *object, guint id, GValue *value, GParamSpec *pspec)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (object);
-
-  if (id == PROP_WRITEBACK_STATS) {
-    g_value_take_boxed (value, make_stats (self));
-    return;
-  }
-
-  GST_OBJECT_LOCK (self);
-  switch (id) {
-    case PROP_LOCATION:
-      g_value_set_string (value, self->location);
-      break;
-    case PROP_BUFFER_MODE:
-      g_value_set_enum (value, self->buffer_mode);
-      break;
-    case PROP_BUFFER_SIZE:
-      g_value_set_uint (value, self->buffer_size);
-      break;
-    case PROP_APPEND:
-      g_value_set_boolean (value, self->append);
-      break;
-    case PROP_FILE_MODE:
-      g_value_set_enum (value, self->file_mode);
-      break;
-    case PROP_O_SYNC:
-      g_value_set_boolean (value, self->o_sync);
-      break;
-    case PROP_MAX_TRANSIENT_ERROR_TIMEOUT:
-      g_value_set_int (value, self->max_transient_error_timeout);
-      break;
-    case PROP_CHUNK_SIZE:
-      g_value_set_uint64 (value, self->chunk_size);
-      break;
-    case PROP_MAX_DIRTY_BYTES:
-      g_value_set_uint64 (value, self->max_dirty_bytes);
-      break;
-    case PROP_MAX_DIRTY_TIME:
-      g_value_set_uint64 (value, self->max_dirty_time);
-      break;
-    case PROP_MAX_QUEUED_BYTES:
-      g_value_set_uint64 (value, self->max_queued_bytes);
-      break;
-    case PROP_WRITEBACK:
-      g_value_set_enum (value, self->writeback);
-      break;
-    case PROP_PREALLOCATE:
-      g_value_set_enum (value, self->preallocate);
-      break;
-    case PROP_SIZE_HINT:
-      g_value_set_uint64 (value, self->size_hint);
-      break;
-    case PROP_SYNC_ON_EOS:
-      g_value_set_enum (value, self->sync_on_eos);
-      break;
-    case PROP_SYNC_TIMEOUT:
-      g_value_set_uint64 (value, self->sync_timeout);
-      break;
-    case PROP_ON_SYNC_TIMEOUT:
-      g_value_set_enum (value, self->on_sync_timeout);
-      break;
-    case PROP_WRITEBACK_TIMEOUT:
-      g_value_set_uint64 (value, self->writeback_timeout);
-      break;
-    case PROP_SYNC_INTERVAL:
-      g_value_set_uint64 (value, self->sync_interval);
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-      break;
-  }
-  GST_OBJECT_UNLOCK (self);
-}
-
 /* --- messages and errors --------------------------------------------------- */
 
 /* The location as it can be shown: valid UTF-8, whatever the name's bytes. */
@@ -562,8 +86,9 @@ display_name (GstWbFileSink *self)
   gchar *name;
 
   GST_OBJECT_LOCK (self);
-  name = self->location != NULL ? g_filename_display_name (self->location)
-                                : g_strdup ("");
+  name = self->settings.location != NULL
+      ? g_filename_display_name (self->settings.location)
+      : g_strdup ("");
   GST_OBJECT_UNLOCK (self);
   return name;
 }
@@ -736,11 +261,8 @@ post_timeout (
 {
   g_autofree gchar *name = display_name (self);
   g_autofree gchar *what = describe_stall (stall);
-  gboolean fatal;
+  gboolean fatal = wb_settings_timeout_is_error (self);
 
-  GST_OBJECT_LOCK (self);
-  fatal = self->on_sync_timeout == ON_SYNC_TIMEOUT_ERROR;
-  GST_OBJECT_UNLOCK (self);
   if (!fatal) {
     GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
         ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
@@ -779,14 +301,11 @@ post_sync_message (
     GstWbFileSink *self, WbFile *file, WbSyncResult result, gint64 elapsed_us)
 {
   g_autofree gchar *name = display_name (self);
-  g_autofree gchar *uri = NULL;
+  g_autofree gchar *uri = wb_settings_get_uri (self);
   WbStats stats;
 
   wb_file_note_result (file, result, elapsed_us);
   wb_file_get_stats (file, &stats);
-  GST_OBJECT_LOCK (self);
-  uri = g_strdup (self->uri);
-  GST_OBJECT_UNLOCK (self);
   GST_INFO_OBJECT (self,
       "sync of \"%s\": %s, %" G_GUINT64_FORMAT " bytes, %.3f s", name,
       wb_sync_result_name (result), stats.final_size,
@@ -905,7 +424,7 @@ static void
 post_news (GstElement *element, gpointer data)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (element);
-  WbFile *file = get_file (self);
+  WbFile *file = wb_current_get (self);
 
   if (file == NULL)
     return;
@@ -988,15 +507,10 @@ wait_preroll_through_steps (GstWbFileSink *self, gboolean is_last)
 static guint64
 request_finish (GstWbFileSink *self, WbFile *file)
 {
-  static const WbSyncKind kinds[] = { WB_SYNC_NONE, WB_SYNC_DATA,
-    WB_SYNC_FULL };
-  SyncOnEos mode;
+  WbSyncKind kind = wb_settings_get_sync_kind (self);
 
-  GST_OBJECT_LOCK (self);
-  mode = self->sync_on_eos;
-  GST_OBJECT_UNLOCK (self);
   wb_file_note_result (file, WB_RESULT_NONE, 0);
-  return wb_file_request_sync (file, kinds[mode], TRUE);
+  return wb_file_request_sync (file, kind, TRUE);
 }
 
 static GstFlowReturn
@@ -1054,14 +568,15 @@ gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
 
   if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
     return flow;
-  return finish (self, self->file, request_finish (self, self->file));
+  return finish (self, wb_current_peek (&self->current),
+      request_finish (self, wb_current_peek (&self->current)));
 }
 
 /* SYNC_AFTER: everything up to here is synced before render returns. */
 static GstFlowReturn
 wait_barrier (GstWbFileSink *self)
 {
-  WbFile *file = self->file;
+  WbFile *file = wb_current_peek (&self->current);
   guint64 token = wb_file_request_sync (file, WB_SYNC_BARRIER, FALSE);
   WbSyncResult result;
   WbStall stall;
@@ -1212,7 +727,7 @@ begin (GstWbFileSink *self, gsize bytes)
     GstFlowReturn flow;
     WbStall stall;
 
-    switch (wb_file_begin (self->file, bytes, &stall)) {
+    switch (wb_file_begin (wb_current_peek (&self->current), bytes, &stall)) {
       case WB_OK:
         return GST_FLOW_OK;
       case WB_INTERRUPTED:
@@ -1230,7 +745,7 @@ begin (GstWbFileSink *self, gsize bytes)
         post_stall (self, &stall);
         break;
       case WB_FAILED:
-        post_file_error (self, self->file);
+        post_file_error (self, wb_current_peek (&self->current));
         return GST_FLOW_ERROR;
     }
   }
@@ -1247,8 +762,8 @@ note_time (GstWbFileSink *self, GstBuffer *buffer)
   if (!GST_CLOCK_TIME_IS_VALID (self->first_time))
     self->first_time = self->last_time = time;
   self->last_time = MAX (self->last_time, time);
-  wb_file_set_elapsed (
-      self->file, self->last_time - MIN (self->first_time, self->last_time));
+  wb_file_set_elapsed (wb_current_peek (&self->current),
+      self->last_time - MIN (self->first_time, self->last_time));
 }
 
 /* Not on the streaming thread, where a source may hold locks while it pushes,
@@ -1259,16 +774,13 @@ ask_duration (GstElement *element, gpointer serial)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (element);
   gint64 duration = -1;
-  WbFile *file = NULL;
+  WbFile *file;
 
   if (!gst_pad_peer_query_duration (
           GST_BASE_SINK_PAD (self), GST_FORMAT_TIME, &duration)
       || duration <= 0)
     return;
-  GST_OBJECT_LOCK (self);
-  if (self->file != NULL && self->serial == GPOINTER_TO_UINT (serial))
-    file = wb_file_ref (self->file);
-  GST_OBJECT_UNLOCK (self);
+  file = wb_current_get_if (self, GPOINTER_TO_UINT (serial));
   if (file == NULL)
     return;
   if (wb_file_set_duration (file, (guint64) duration))
@@ -1286,8 +798,8 @@ note_pushed (GstWbFileSink *self, gsize size)
   self->ask_duration_at = self->ask_duration_at < ASK_DURATION_LAST
       ? self->ask_duration_at * ASK_DURATION_FACTOR
       : G_MAXUINT64;
-  gst_element_call_async (
-      GST_ELEMENT (self), ask_duration, GUINT_TO_POINTER (self->serial), NULL);
+  gst_element_call_async (GST_ELEMENT (self), ask_duration,
+      GUINT_TO_POINTER (wb_current_get_serial (self)), NULL);
 }
 
 static GstBuffer *
@@ -1314,12 +826,12 @@ write_buffers (
       GstBuffer *buffer = nth (single, list, i);
 
       note_time (self, buffer);
-      if (!hand_over (self->file, buffer))
+      if (!hand_over (wb_current_peek (&self->current), buffer))
         unreadable = buffer;
       if (i % LIST_PART == LIST_PART - 1)
-        wb_file_give_way (self->file);
+        wb_file_give_way (wb_current_peek (&self->current));
     }
-    wb_file_end (self->file);
+    wb_file_end (wb_current_peek (&self->current));
     note_pushed (self, size);
     if (unreadable != NULL) {
       post_unreadable (self, unreadable);
@@ -1404,8 +916,9 @@ seek (GstWbFileSink *self, guint64 position)
 {
   guint64 from, furthest;
 
-  if (!wb_file_seek (self->file, position, &from, &furthest)) {
-    post_file_error (self, self->file);
+  if (!wb_file_seek (
+          wb_current_peek (&self->current), position, &from, &furthest)) {
+    post_file_error (self, wb_current_peek (&self->current));
     return FALSE;
   }
   if (position != from)
@@ -1430,13 +943,14 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
     gst_event_parse_segment (event, &segment);
     if (segment->format == GST_FORMAT_BYTES && segment->duration != (guint64) -1
         && segment->duration <= G_MAXINT64)
-      wb_file_set_expected (self->file, WB_SIZE_SEGMENT, segment->duration);
+      wb_file_set_expected (
+          wb_current_peek (&self->current), WB_SIZE_SEGMENT, segment->duration);
     if (segment->format == GST_FORMAT_BYTES && !seek (self, segment->start)) {
       gst_event_unref (event);
       return FALSE;
     }
   } else if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP) {
-    WbFile *file = get_file (self);
+    WbFile *file = wb_current_get (self);
 
     if (file != NULL) {
       GST_DEBUG_OBJECT (self, "flush: starting again");
@@ -1448,27 +962,10 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
       ->event (sink, event);
 }
 
-static guint64
-current_position (GstWbFileSink *self)
-{
-  WbFile *file = get_file (self);
-  guint64 position;
-
-  if (file == NULL) {
-    GST_OBJECT_LOCK (self);
-    position = self->last_position;
-    GST_OBJECT_UNLOCK (self);
-    return position;
-  }
-  position = wb_file_get_position (file);
-  wb_file_unref (file);
-  return position;
-}
-
 static gboolean
 is_seekable (GstWbFileSink *self)
 {
-  WbFile *file = get_file (self);
+  WbFile *file = wb_current_get (self);
   gboolean seekable = file != NULL && wb_file_is_seekable (file);
 
   g_clear_pointer (&file, wb_file_unref);
@@ -1479,6 +976,7 @@ static gboolean
 gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  g_autofree gchar *uri = NULL;
   GstFormat format;
 
   switch (GST_QUERY_TYPE (query)) {
@@ -1486,15 +984,15 @@ gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
       gst_query_parse_position (query, &format, NULL);
       if (format != GST_FORMAT_DEFAULT && format != GST_FORMAT_BYTES)
         return FALSE;
-      gst_query_set_position (query, format, (gint64) current_position (self));
+      gst_query_set_position (
+          query, format, (gint64) wb_current_get_position (self));
       return TRUE;
     case GST_QUERY_FORMATS:
       gst_query_set_formats (query, 2, GST_FORMAT_DEFAULT, GST_FORMAT_BYTES);
       return TRUE;
     case GST_QUERY_URI:
-      GST_OBJECT_LOCK (self);
-      gst_query_set_uri (query, self->uri);
-      GST_OBJECT_UNLOCK (self);
+      uri = wb_settings_get_uri (self);
+      gst_query_set_uri (query, uri);
       return TRUE;
     case GST_QUERY_SEEKING:
       gst_query_parse_seeking (query, &format, NULL, NULL, NULL);
@@ -1511,42 +1009,6 @@ gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
 }
 
 /* --- life -------------------------------------------------------------------------- */
-
-/* With the object lock. */
-static void
-fill_config (GstWbFileSink *self, WbFileConfig *config)
-{
-  config->location = self->location;
-  config->mode = WB_OPEN_TRUNCATE;
-  if (self->append || self->file_mode == FILE_MODE_APPEND)
-    config->mode = WB_OPEN_APPEND;
-  else if (self->file_mode == FILE_MODE_OVERWRITE)
-    config->mode = WB_OPEN_OVERWRITE;
-  config->o_sync = self->o_sync;
-  config->writeback = self->writeback;
-  config->preallocate = self->preallocate;
-  config->size_hint = self->size_hint;
-  config->wake_bytes = self->buffer_size;
-  config->unbuffered = self->buffer_mode == BUFFER_MODE_UNBUFFERED;
-  config->transient_timeout_us =
-      (gint64) self->max_transient_error_timeout * 1000;
-  config->bounds = current_bounds (self);
-  config->sys = self->sys;
-}
-
-static void
-fix_buffer_size (GstWbFileSink *self)
-{
-  gboolean fix;
-
-  GST_OBJECT_LOCK (self);
-  fix = self->buffer_mode != BUFFER_MODE_UNBUFFERED && self->buffer_size == 0;
-  if (fix)
-    self->buffer_size = DEFAULT_BUFFER_SIZE;
-  GST_OBJECT_UNLOCK (self);
-  if (fix)
-    g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_BUFFER_SIZE]);
-}
 
 static void
 post_open_failure (
@@ -1575,13 +1037,13 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   WbStall stall = { 0 };
   WbFile *file = NULL;
 
-  fix_buffer_size (self);
+  wb_settings_fix_buffer_size (self);
   GST_OBJECT_LOCK (self);
   self->error_state = ERROR_NONE;
-  self->last_position = 0;
-  memset (&self->last_stats, 0, sizeof self->last_stats);
-  fill_config (self, &config);
-  config.location = location = g_strdup (self->location);
+  wb_current_forget (&self->current);
+  wb_settings_fill_config (&self->settings, &config);
+  config.location = location = g_strdup (config.location);
+  config.sys = self->sys;
   GST_OBJECT_UNLOCK (self);
 
   if (location != NULL && location[0] != '\0') {
@@ -1598,12 +1060,9 @@ gst_wb_file_sink_start (GstBaseSink *sink)
       config.preallocate == WB_PREALLOCATE_AUTO && config.size_hint == 0
       ? ASK_DURATION_FIRST
       : G_MAXUINT64;
-  GST_OBJECT_LOCK (self);
-  self->file = file;
-  self->serial++;
-  GST_OBJECT_UNLOCK (self);
+  wb_current_begin (self, file);
   /* They may have been changed while the file was being opened. */
-  apply_bounds (self);
+  wb_settings_apply_bounds (self);
   post_events (self, file);
   return TRUE;
 }
@@ -1629,7 +1088,7 @@ static gboolean
 gst_wb_file_sink_stop (GstBaseSink *sink)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (sink);
-  WbFile *file = get_file (self);
+  WbFile *file = wb_current_get (self);
   guint64 token, position;
   WbStall stall = { 0 };
   WbStatus status;
@@ -1643,17 +1102,13 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
     finish (self, file, token);
   }
   position = wb_file_get_position (file);
-  status = wb_file_close (self->file, &stats, &stall);
+  status = wb_file_close (wb_current_peek (&self->current), &stats, &stall);
   if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
     post_timeout (self, &stall, "it is closed when that call returns");
   else if (status == WB_FAILED)
     post_error (self, &stats.error);
 
-  GST_OBJECT_LOCK (self);
-  self->file = NULL;
-  self->last_stats = stats;
-  self->last_position = position;
-  GST_OBJECT_UNLOCK (self);
+  wb_current_end (self, &stats, position);
   wb_file_unref (file);
   sum_up (self, &stats);
   return TRUE;
@@ -1675,7 +1130,7 @@ gst_wb_file_sink_change_state (GstElement *element, GstStateChange transition)
 static gboolean
 gst_wb_file_sink_unlock (GstBaseSink *sink)
 {
-  WbFile *file = get_file (GST_WB_FILE_SINK (sink));
+  WbFile *file = wb_current_get (GST_WB_FILE_SINK (sink));
 
   if (file != NULL) {
     wb_file_interrupt (file, TRUE);
@@ -1687,7 +1142,7 @@ gst_wb_file_sink_unlock (GstBaseSink *sink)
 static gboolean
 gst_wb_file_sink_unlock_stop (GstBaseSink *sink)
 {
-  WbFile *file = get_file (GST_WB_FILE_SINK (sink));
+  WbFile *file = wb_current_get (GST_WB_FILE_SINK (sink));
 
   if (file != NULL) {
     wb_file_interrupt (file, FALSE);
@@ -1724,12 +1179,8 @@ static gchar *
 uri_get_uri (GstURIHandler *handler)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (handler);
-  gchar *uri;
 
-  GST_OBJECT_LOCK (self);
-  uri = g_strdup (self->uri);
-  GST_OBJECT_UNLOCK (self);
-  return uri;
+  return wb_settings_get_uri (self);
 }
 
 static gboolean
@@ -1740,7 +1191,7 @@ uri_set_uri (GstURIHandler *handler, const gchar *uri, GError **error)
 
   /* Applications probe with the bare scheme whether anybody handles it. */
   if (strcmp (uri, "file://") == 0)
-    return set_location (self, NULL, error);
+    return wb_settings_set_location (self, NULL, error);
 
   /* The local host may be named; any other cannot be reached this way. */
   if (g_str_has_prefix (uri, "file://localhost/")) {
@@ -1761,7 +1212,7 @@ uri_set_uri (GstURIHandler *handler, const gchar *uri, GError **error)
         "File URI location must be an absolute path");
     return FALSE;
   }
-  return set_location (self, location, error);
+  return wb_settings_set_location (self, location, error);
 }
 
 static void
@@ -1783,8 +1234,7 @@ gst_wb_file_sink_finalize (GObject *object)
   GstWbFileSink *self = GST_WB_FILE_SINK (object);
 
   gst_clear_object (&self->system_memory);
-  g_free (self->location);
-  g_free (self->uri);
+  wb_settings_clear (&self->settings);
   g_cond_clear (&self->error_cond);
   G_OBJECT_CLASS (gst_wb_file_sink_parent_class)->finalize (object);
 }
@@ -1794,121 +1244,8 @@ gst_wb_file_sink_init (GstWbFileSink *self)
 {
   self->system_memory = gst_allocator_find (GST_ALLOCATOR_SYSMEM);
   g_cond_init (&self->error_cond);
-  self->buffer_mode = DEFAULT_BUFFER_MODE;
-  self->buffer_size = DEFAULT_BUFFER_SIZE;
-  self->append = DEFAULT_APPEND;
-  self->file_mode = DEFAULT_FILE_MODE;
-  self->o_sync = DEFAULT_O_SYNC;
-  self->max_transient_error_timeout = DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT;
-  self->chunk_size = DEFAULT_CHUNK_SIZE;
-  self->max_dirty_bytes = DEFAULT_MAX_DIRTY_BYTES;
-  self->max_dirty_time = DEFAULT_MAX_DIRTY_TIME;
-  self->max_queued_bytes = DEFAULT_MAX_QUEUED_BYTES;
-  self->writeback = DEFAULT_WRITEBACK;
-  self->preallocate = DEFAULT_PREALLOCATE;
-  self->size_hint = DEFAULT_SIZE_HINT;
-  self->sync_on_eos = DEFAULT_SYNC_ON_EOS;
-  self->sync_timeout = DEFAULT_SYNC_TIMEOUT;
-  self->on_sync_timeout = DEFAULT_ON_SYNC_TIMEOUT;
-  self->writeback_timeout = DEFAULT_WRITEBACK_TIMEOUT;
-  self->sync_interval = DEFAULT_SYNC_INTERVAL;
+  wb_settings_init (&self->settings);
   gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
-}
-
-/* What is fixed when the file is opened, from NULL to READY, has no flag more, as
- * with filesink. */
-#define FLAGS (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS)
-#define FLAGS_PLAYING (FLAGS | GST_PARAM_MUTABLE_PLAYING)
-
-static void
-init_filesink_properties (void)
-{
-  properties[PROP_LOCATION] = g_param_spec_string ("location", "File Location",
-      "Location of the file to write", NULL, FLAGS);
-  properties[PROP_BUFFER_MODE] = g_param_spec_enum ("buffer-mode",
-      "Buffering mode", "The buffering mode to use", buffer_mode_get_type (),
-      DEFAULT_BUFFER_MODE, FLAGS);
-  properties[PROP_BUFFER_SIZE] =
-      g_param_spec_uint ("buffer-size", "Buffering size",
-          "Size of buffer in number of bytes for line or full buffer-mode", 0,
-          G_MAXUINT, DEFAULT_BUFFER_SIZE, FLAGS);
-  properties[PROP_APPEND] = g_param_spec_boolean ("append", "Append",
-      "Append to an already existing file", DEFAULT_APPEND, FLAGS);
-  properties[PROP_FILE_MODE] = g_param_spec_enum ("file-mode", "File Mode",
-      "Specify file mode used to open file", file_mode_get_type (),
-      DEFAULT_FILE_MODE, FLAGS);
-  properties[PROP_O_SYNC] = g_param_spec_boolean ("o-sync", "Synchronous IO",
-      "Open the file with O_SYNC for enabling synchronous IO", DEFAULT_O_SYNC,
-      FLAGS);
-  properties[PROP_MAX_TRANSIENT_ERROR_TIMEOUT] = g_param_spec_int (
-      "max-transient-error-timeout", "Max Transient Error Timeout",
-      "Retry up to this many ms on transient errors (currently EACCES)", 0,
-      G_MAXINT, DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT, FLAGS);
-}
-
-static void
-init_bound_properties (void)
-{
-  properties[PROP_CHUNK_SIZE] = g_param_spec_uint64 ("chunk-size", "Chunk size",
-      "Start the write-out of this many bytes together, at most", 1 * MIB,
-      256 * MIB, DEFAULT_CHUNK_SIZE, FLAGS_PLAYING);
-  properties[PROP_MAX_DIRTY_BYTES] =
-      g_param_spec_uint64 ("max-dirty-bytes", "Max dirty bytes",
-          "At most this many bytes are written and not yet on the disk (0 = no "
-          "bound)",
-          0, G_MAXUINT64, DEFAULT_MAX_DIRTY_BYTES, FLAGS_PLAYING);
-  properties[PROP_MAX_DIRTY_TIME] = g_param_spec_uint64 ("max-dirty-time",
-      "Max dirty time",
-      "At most as much is written and not yet on the disk as it drains in this "
-      "many ns, at the measured rate (0 = no bound)",
-      0, G_MAXUINT64, DEFAULT_MAX_DIRTY_TIME, FLAGS_PLAYING);
-  properties[PROP_MAX_QUEUED_BYTES] =
-      g_param_spec_uint64 ("max-queued-bytes", "Max queued bytes",
-          "At most this many bytes wait in memory to be written, and no more "
-          "than the disk takes in max-dirty-time",
-          0, G_MAXUINT64, DEFAULT_MAX_QUEUED_BYTES, FLAGS_PLAYING);
-  properties[PROP_WRITEBACK_TIMEOUT] =
-      g_param_spec_uint64 ("writeback-timeout", "Write-back timeout",
-          "When nothing has reached the disk for this many ns, give up the "
-          "bound on unwritten data until it holds again (-1 = never)",
-          0, G_MAXUINT64, DEFAULT_WRITEBACK_TIMEOUT, FLAGS_PLAYING);
-  properties[PROP_SYNC_TIMEOUT] =
-      g_param_spec_uint64 ("sync-timeout", "Sync timeout",
-          "Give up on opening, syncing and closing when nothing has moved for "
-          "this many ns (-1 = never)",
-          0, G_MAXUINT64, DEFAULT_SYNC_TIMEOUT, FLAGS_PLAYING);
-  properties[PROP_SYNC_INTERVAL] =
-      g_param_spec_uint64 ("sync-interval", "Sync interval",
-          "Make what is written durable this often, in ns, while the stream "
-          "goes on; durable-bytes in writeback-stats says how far it is (0 = "
-          "only at the end)",
-          0, G_MAXUINT64, DEFAULT_SYNC_INTERVAL, FLAGS_PLAYING);
-}
-
-static void
-init_mode_properties (void)
-{
-  properties[PROP_WRITEBACK] = g_param_spec_enum ("writeback", "Write-back",
-      "What becomes of the written data in the page cache",
-      writeback_get_type (), DEFAULT_WRITEBACK, FLAGS);
-  properties[PROP_PREALLOCATE] = g_param_spec_enum ("preallocate",
-      "Preallocate", "Whether disk space is reserved ahead of the writes",
-      preallocate_get_type (), DEFAULT_PREALLOCATE, FLAGS);
-  properties[PROP_SIZE_HINT] = g_param_spec_uint64 ("size-hint", "Size hint",
-      "Expected final size of the stream in bytes, to reserve space for (0 = "
-      "find out from upstream)",
-      0, G_MAXUINT64, DEFAULT_SIZE_HINT, FLAGS);
-  properties[PROP_SYNC_ON_EOS] =
-      g_param_spec_enum ("sync-on-eos", "Sync on EOS",
-          "What is synced at EOS, and at stop if anything was written since",
-          sync_on_eos_get_type (), DEFAULT_SYNC_ON_EOS, FLAGS_PLAYING);
-  properties[PROP_ON_SYNC_TIMEOUT] = g_param_spec_enum ("on-sync-timeout",
-      "On sync timeout", "What giving up after sync-timeout is",
-      on_sync_timeout_get_type (), DEFAULT_ON_SYNC_TIMEOUT, FLAGS_PLAYING);
-  properties[PROP_WRITEBACK_STATS] =
-      g_param_spec_boxed ("writeback-stats", "Write-back statistics",
-          "Figures of the file being written, or of the last one",
-          GST_TYPE_STRUCTURE, G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
 }
 
 static void
@@ -1919,12 +1256,7 @@ gst_wb_file_sink_class_init (GstWbFileSinkClass *klass)
   GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
 
   object_class->finalize = gst_wb_file_sink_finalize;
-  object_class->set_property = gst_wb_file_sink_set_property;
-  object_class->get_property = gst_wb_file_sink_get_property;
-  init_filesink_properties ();
-  init_bound_properties ();
-  init_mode_properties ();
-  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+  wb_settings_install (object_class);
 
   element_class->change_state =
       GST_DEBUG_FUNCPTR (gst_wb_file_sink_change_state);
@@ -1944,11 +1276,4 @@ gst_wb_file_sink_class_init (GstWbFileSinkClass *klass)
   sink_class->render_list = GST_DEBUG_FUNCPTR (gst_wb_file_sink_render_list);
   sink_class->unlock = GST_DEBUG_FUNCPTR (gst_wb_file_sink_unlock);
   sink_class->unlock_stop = GST_DEBUG_FUNCPTR (gst_wb_file_sink_unlock_stop);
-
-  gst_type_mark_as_plugin_api (buffer_mode_get_type (), 0);
-  gst_type_mark_as_plugin_api (file_mode_get_type (), 0);
-  gst_type_mark_as_plugin_api (writeback_get_type (), 0);
-  gst_type_mark_as_plugin_api (preallocate_get_type (), 0);
-  gst_type_mark_as_plugin_api (sync_on_eos_get_type (), 0);
-  gst_type_mark_as_plugin_api (on_sync_timeout_get_type (), 0);
 }

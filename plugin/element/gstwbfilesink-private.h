@@ -1,0 +1,51 @@
+/* wbfilesink: the element, to its own parts
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Each part owns its struct and is the only one to touch its fields; the others
+ * use its functions. From the bottom up, each calls what stands below it only:
+ *
+ *   wbcurrent    which file is open
+ *   wbsettings   the properties
+ *   gstwbfilesink.c
+ *
+ * The type stands above them all, so they cast to it without its check.
+ */
+#pragma once
+
+#include "element/gstwbfilesink.h"
+#include "element/wbcurrent.h"
+#include "element/wbsettings.h"
+
+G_BEGIN_DECLS
+
+typedef enum
+{
+  ERROR_NONE,
+  ERROR_BEING_POSTED,
+  ERROR_POSTED
+} ErrorState;
+
+struct _GstWbFileSink
+{
+  GstBaseSink parent;
+
+  WbCurrent current;
+  WbSettings settings;
+  const WbSys *sys; /* of files from now on; under the object lock */
+
+  /* --- under the object lock --- */
+  ErrorState error_state; /* one a file */
+  GThread *error_poster;  /* only to compare */
+  GCond error_cond;       /* the error was posted */
+
+  gint paused; /* atomic: between PLAYING and the next PLAYING */
+  GstAllocator *system_memory; /* constant */
+
+  /* --- of the streaming thread --- */
+  GstClockTime first_time, last_time; /* of the buffers */
+  guint64 pushed;                     /* bytes */
+  guint64 ask_duration_at;            /* bytes; G_MAXUINT64: not any more */
+};
+
+G_END_DECLS
