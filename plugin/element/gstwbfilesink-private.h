@@ -7,6 +7,9 @@
  *
  *   wbcurrent    which file is open
  *   wbsettings   the properties
+ *   wbmessages   what is posted and logged
+ *   wberrors     errors, one a file
+ *   wblistener   what the file's threads have to say
  *   gstwbfilesink.c
  *
  * The type stands above them all, so they cast to it without its check.
@@ -15,16 +18,16 @@
 
 #include "element/gstwbfilesink.h"
 #include "element/wbcurrent.h"
+#include "element/wberrors.h"
+#include "element/wblistener.h"
+#include "element/wbmessages.h"
 #include "element/wbsettings.h"
 
 G_BEGIN_DECLS
 
-typedef enum
-{
-  ERROR_NONE,
-  ERROR_BEING_POSTED,
-  ERROR_POSTED
-} ErrorState;
+/* Of all parts. */
+GST_DEBUG_CATEGORY_EXTERN (gst_wb_file_sink_debug);
+#define GST_CAT_DEFAULT gst_wb_file_sink_debug
 
 struct _GstWbFileSink
 {
@@ -32,12 +35,8 @@ struct _GstWbFileSink
 
   WbCurrent current;
   WbSettings settings;
+  WbErrors errors;
   const WbSys *sys; /* of files from now on; under the object lock */
-
-  /* --- under the object lock --- */
-  ErrorState error_state; /* one a file */
-  GThread *error_poster;  /* only to compare */
-  GCond error_cond;       /* the error was posted */
 
   gint paused; /* atomic: between PLAYING and the next PLAYING */
   GstAllocator *system_memory; /* constant */

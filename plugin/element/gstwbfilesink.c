@@ -8,8 +8,7 @@
  * which never block beyond a condition variable; what comes back becomes flow
  * returns and messages.
  *
- * Layout: messages and errors; the listener; waiting;
- * buffers; events and queries; life; the URI handler; the class.
+ * Layout: waiting; buffers; events and queries; life; the URI handler; the class.
  */
 
 /**
@@ -41,11 +40,7 @@
 
 #include "element/gstwbfilesink-private.h"
 
-#include <errno.h>
 #include <string.h>
-
-GST_DEBUG_CATEGORY_STATIC (gst_wb_file_sink_debug);
-#define GST_CAT_DEFAULT gst_wb_file_sink_debug
 
 /* What gst_base_sink_wait_preroll() returns for a step; its name is private to
  * the base class. */
@@ -61,7 +56,6 @@ GST_DEBUG_CATEGORY_STATIC (gst_wb_file_sink_debug);
  * hundred takes 22 us, and they would be asleep by then. Lists of 100 x 1316
  * bytes to tmpfs: 2110 MB/s without, 3127 with this and a lock that spins. */
 #define LIST_PART 8
-#define ERROR_PATIENCE_US (G_USEC_PER_SEC / 4)
 
 static void gst_wb_file_sink_uri_handler_init (
     gpointer g_iface, gpointer iface_data);
@@ -76,396 +70,6 @@ GST_ELEMENT_REGISTER_DEFINE (
 
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
-
-/* --- messages and errors --------------------------------------------------- */
-
-/* The location as it can be shown: valid UTF-8, whatever the name's bytes. */
-static gchar *
-display_name (GstWbFileSink *self)
-{
-  gchar *name;
-
-  GST_OBJECT_LOCK (self);
-  name = self->settings.location != NULL
-      ? g_filename_display_name (self->settings.location)
-      : g_strdup ("");
-  GST_OBJECT_UNLOCK (self);
-  return name;
-}
-
-/* TRUE: it is the caller's to post, who then says error_was_posted(). FALSE:
- * somebody else has posted it. If another thread is just about to, that is
- * waited for, because a pipeline that goes to NULL in between would drop the
- * message, and EOS must not come before it; but not for longer than a state
- * change may wait, should a handler of the message be what waits for that. */
-static gboolean
-claim_error (GstWbFileSink *self)
-{
-  gint64 deadline = g_get_monotonic_time () + ERROR_PATIENCE_US;
-  gboolean first;
-
-  GST_OBJECT_LOCK (self);
-  first = self->error_state == ERROR_NONE;
-  if (first) {
-    self->error_state = ERROR_BEING_POSTED;
-    self->error_poster = g_thread_self ();
-  }
-  while (!first && self->error_state == ERROR_BEING_POSTED
-      && self->error_poster != g_thread_self ()
-      && g_cond_wait_until (
-          &self->error_cond, GST_OBJECT_GET_LOCK (self), deadline))
-    ;
-  GST_OBJECT_UNLOCK (self);
-  return first;
-}
-
-static void
-error_was_posted (GstWbFileSink *self)
-{
-  GST_OBJECT_LOCK (self);
-  /* Unless it took so long that the next file was begun. */
-  if (self->error_state == ERROR_BEING_POSTED
-      && self->error_poster == g_thread_self ())
-    self->error_state = ERROR_POSTED;
-  g_cond_broadcast (&self->error_cond);
-  GST_OBJECT_UNLOCK (self);
-}
-
-/* The one place that turns an error of the file into a message. */
-static void
-post_error (GstWbFileSink *self, const WbError *error)
-{
-  g_autofree gchar *name = display_name (self);
-  const gchar *reason = g_strerror (error->code);
-
-  if (error->kind == WB_ERROR_NONE || !claim_error (self))
-    return;
-  switch (error->kind) {
-    case WB_ERROR_NONE:
-      break;
-    case WB_ERROR_NO_LOCATION:
-      GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
-          ("No file name specified for writing."), (NULL));
-      break;
-    case WB_ERROR_OPEN:
-      GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
-          ("Could not open file \"%s\" for writing: %s.", name, reason),
-          ("%s: %s (errno %d)", error->call, reason, error->code));
-      break;
-    case WB_ERROR_BUSY:
-      GST_ELEMENT_ERROR (self, RESOURCE, BUSY,
-          ("Could not open file \"%s\" for writing: an earlier call on it "
-           "still hangs.",
-              name),
-          ("a thread that was left behind still holds the file"));
-      break;
-    case WB_ERROR_NO_SIZE:
-      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
-          ("File \"%s\": preallocate=require needs a size: set size-hint.",
-              name),
-          (NULL));
-      break;
-    case WB_ERROR_NO_SPACE:
-      /* A quota allows less than the disk has. */
-      if (error->wanted != 0 && error->code != ENOSPC) {
-        GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-            ("No space for file \"%s\": %" G_GUINT64_FORMAT
-             " bytes wanted: %s.",
-                name, error->wanted, reason),
-            ("%s", error->call));
-        break;
-      }
-      if (error->wanted != 0) {
-        GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-            ("No space for file \"%s\": %" G_GUINT64_FORMAT
-             " bytes wanted, %" G_GUINT64_FORMAT " free: %s.",
-                name, error->wanted, error->free, reason),
-            ("%s", error->call));
-        break;
-      }
-      GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-          ("No space left for file \"%s\" at offset %" G_GUINT64_FORMAT ": %s.",
-              name, error->offset, reason),
-          ("%s: %s (errno %d)", error->call, reason, error->code));
-      break;
-    case WB_ERROR_WRITE:
-    case WB_ERROR_SYNC:
-      if (error->wanted != 0) {
-        GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
-            ("Could not reserve %" G_GUINT64_FORMAT
-             " bytes for file \"%s\" (preallocate=require): %s.",
-                error->wanted, name, reason),
-            ("%s: %s (errno %d)", error->call, reason, error->code));
-        break;
-      }
-      GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
-          ("Error while writing to file \"%s\" at offset %" G_GUINT64_FORMAT
-           ": %s.",
-              name, error->offset, reason),
-          ("%s: %s (errno %d)", error->call, reason, error->code));
-      break;
-    case WB_ERROR_SEEK:
-      GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
-          ("Error while seeking in file \"%s\" to %" G_GUINT64_FORMAT ": %s.",
-              name, error->offset, reason),
-          (NULL));
-      break;
-    case WB_ERROR_CLOSE:
-      GST_ELEMENT_ERROR (self, RESOURCE, CLOSE,
-          ("Error closing file \"%s\" after %" G_GUINT64_FORMAT " bytes: %s.",
-              name, error->offset, reason),
-          ("%s: %s (errno %d)", error->call, reason, error->code));
-      break;
-    case WB_ERROR_THREAD:
-      GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
-          ("Could not start a thread to write file \"%s\": %s.", name, reason),
-          (NULL));
-      break;
-  }
-  error_was_posted (self);
-}
-
-static void
-post_file_error (GstWbFileSink *self, WbFile *file)
-{
-  WbError error;
-
-  if (wb_file_get_error (file, &error))
-    post_error (self, &error);
-}
-
-static gchar *
-describe_stall (const WbStall *stall)
-{
-  if (stall->call == NULL)
-    return g_strdup ("nothing was written");
-  return g_strdup_printf ("%s at offset %" G_GUINT64_FORMAT
-                          " has not returned for %.1f s",
-      stall->call, stall->offset, (gdouble) stall->waited_us / G_USEC_PER_SEC);
-}
-
-static void
-post_stall (GstWbFileSink *self, const WbStall *stall)
-{
-  g_autofree gchar *name = display_name (self);
-  g_autofree gchar *what = describe_stall (stall);
-
-  GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
-      ("File \"%s\": %s; the stream waits.", name, what), (NULL));
-}
-
-/* Returns TRUE if a timeout is to be an error, which has then been posted. */
-static gboolean
-post_timeout (
-    GstWbFileSink *self, const WbStall *stall, const gchar *consequence)
-{
-  g_autofree gchar *name = display_name (self);
-  g_autofree gchar *what = describe_stall (stall);
-  gboolean fatal = wb_settings_timeout_is_error (self);
-
-  if (!fatal) {
-    GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
-        ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
-  } else if (claim_error (self)) {
-    GST_ELEMENT_ERROR (self, RESOURCE, SYNC,
-        ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
-    error_was_posted (self);
-  }
-  return fatal;
-}
-
-/* A sync at an interval that does not come back: nothing waits for it, but the
- * recording is less safe than its owner thinks. */
-static void
-warn_of_sync (GstWbFileSink *self, WbFile *file)
-{
-  g_autofree gchar *name = display_name (self);
-  g_autofree gchar *what = NULL;
-  WbStall stall;
-  WbStats stats;
-
-  wb_file_get_stall (file, &stall);
-  wb_file_get_stats (file, &stats);
-  if (stall.call == NULL)
-    return;
-  what = describe_stall (&stall);
-  GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
-      ("File \"%s\": %s; only %" G_GUINT64_FORMAT
-       " bytes are known to be on the disk.",
-          name, what, stats.durable_bytes),
-      (NULL));
-}
-
-static void
-post_sync_message (
-    GstWbFileSink *self, WbFile *file, WbSyncResult result, gint64 elapsed_us)
-{
-  g_autofree gchar *name = display_name (self);
-  g_autofree gchar *uri = wb_settings_get_uri (self);
-  WbStats stats;
-
-  wb_file_note_result (file, result, elapsed_us);
-  wb_file_get_stats (file, &stats);
-  GST_INFO_OBJECT (self,
-      "sync of \"%s\": %s, %" G_GUINT64_FORMAT " bytes, %.3f s", name,
-      wb_sync_result_name (result), stats.final_size,
-      (gdouble) elapsed_us / G_USEC_PER_SEC);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("wbfilesink-sync", "location", G_TYPE_STRING, name,
-              "uri", G_TYPE_STRING, uri, "result", G_TYPE_STRING,
-              wb_sync_result_name (result), "bytes", G_TYPE_UINT64,
-              stats.final_size, "elapsed", G_TYPE_UINT64,
-              (guint64) elapsed_us * 1000, NULL)));
-}
-
-static void
-post_preallocated (GstWbFileSink *self, WbFile *file)
-{
-  g_autofree gchar *name = display_name (self);
-  WbReserveReport report;
-
-  wb_file_get_reserve_report (file, &report);
-  GST_INFO_OBJECT (self,
-      "space: %s, %" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
-      " bytes, size known from %s",
-      wb_reserve_result_name (report.result), report.reserved, report.wanted,
-      wb_size_source_name (report.source));
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("wbfilesink-preallocate", "location",
-              G_TYPE_STRING, name, "wanted", G_TYPE_UINT64, report.wanted,
-              "reserved", G_TYPE_UINT64, report.reserved, "source",
-              G_TYPE_STRING, wb_size_source_name (report.source), "result",
-              G_TYPE_STRING, wb_reserve_result_name (report.result), NULL)));
-}
-
-static void
-warn_of_space (GstWbFileSink *self, WbFile *file)
-{
-  g_autofree gchar *name = display_name (self);
-  WbReserveReport report;
-
-  wb_file_get_reserve_report (file, &report);
-  GST_ELEMENT_WARNING (self, RESOURCE, NO_SPACE_LEFT,
-      ("File \"%s\" will not fit: %" G_GUINT64_FORMAT
-       " bytes wanted, %" G_GUINT64_FORMAT " free.",
-          name, report.wanted, report.free),
-      (NULL));
-}
-
-static void
-post_degraded (GstWbFileSink *self, WbFile *file)
-{
-  WbStats stats;
-
-  wb_file_get_stats (file, &stats);
-  GST_INFO_OBJECT (self, "%s, %" G_GUINT64_FORMAT " dirty bytes",
-      stats.degraded ? "degraded: nothing reaches the disk, the bound is given "
-                       "up"
-                     : "the bound holds again",
-      stats.dirty_bytes);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("wbfilesink-degraded", "degraded", G_TYPE_BOOLEAN,
-              stats.degraded, "dirty-bytes", G_TYPE_UINT64, stats.dirty_bytes,
-              NULL)));
-}
-
-/* --- the listener: what the file's threads have to say ---------------------- */
-
-/* Outlives the element if a thread is left behind: it holds no reference. */
-typedef struct
-{
-  GWeakRef element;
-  gchar *name;
-} Listener;
-
-static void
-listener_free (gpointer data)
-{
-  Listener *listener = data;
-
-  g_weak_ref_clear (&listener->element);
-  g_free (listener->name);
-  g_free (listener);
-}
-
-static void
-listener_log (gpointer data, WbLogLevel level, const char *source,
-    const char *function, int line, const char *message)
-{
-  static const GstDebugLevel levels[] = { GST_LEVEL_NONE, GST_LEVEL_WARNING,
-    GST_LEVEL_INFO, GST_LEVEL_DEBUG };
-  const Listener *listener = data;
-
-  gst_debug_log (GST_CAT_DEFAULT, levels[level], source, function, line, NULL,
-      "<%s> %s", listener->name, message);
-}
-
-static void
-post_events (GstWbFileSink *self, WbFile *file)
-{
-  WbEvents events = wb_file_take_events (file);
-
-  if ((events & WB_EVENT_WILL_NOT_FIT) != 0)
-    warn_of_space (self, file);
-  if ((events & WB_EVENT_PREALLOCATED) != 0)
-    post_preallocated (self, file);
-  if ((events & WB_EVENT_DEGRADED) != 0)
-    post_degraded (self, file);
-  if ((events & WB_EVENT_SYNC_STALLED) != 0)
-    warn_of_sync (self, file);
-  if ((events & WB_EVENT_ERROR) != 0)
-    post_file_error (self, file);
-}
-
-static void
-post_news (GstElement *element, gpointer data)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (element);
-  WbFile *file = wb_current_get (self);
-
-  if (file == NULL)
-    return;
-  post_events (self, file);
-  wb_file_unref (file);
-}
-
-/* On a thread of the file, which never posts: the bus's sync handlers are the
- * application's code. */
-static void
-listener_notify (gpointer data)
-{
-  Listener *listener = data;
-  GstElement *element = g_weak_ref_get (&listener->element);
-
-  if (element == NULL)
-    return;
-  gst_element_call_async (element, post_news, NULL, NULL);
-  gst_object_unref (element);
-}
-
-static WbListener
-new_listener (GstWbFileSink *self)
-{
-  Listener *data = g_new0 (Listener, 1);
-  GstDebugLevel threshold = gst_debug_category_get_threshold (GST_CAT_DEFAULT);
-  WbListener listener = { .log = listener_log,
-    .notify = listener_notify,
-    .data = data,
-    .release = listener_free };
-
-  g_weak_ref_init (&data->element, self);
-  data->name = gst_object_get_name (GST_OBJECT (self));
-  if (threshold >= GST_LEVEL_DEBUG)
-    listener.log_level = WB_LOG_DEBUG;
-  else if (threshold >= GST_LEVEL_INFO)
-    listener.log_level = WB_LOG_INFO;
-  else
-    listener.log_level = WB_LOG_WARNING;
-  return listener;
-}
 
 /* --- waiting ----------------------------------------------------------------- */
 
@@ -523,8 +127,9 @@ finish_timed_out (
   wb_file_get_stats (file, &stats);
   if (stats.sync_result == WB_RESULT_TIMEOUT)
     return GST_FLOW_OK;
-  post_sync_message (self, file, WB_RESULT_TIMEOUT, elapsed_us);
-  return post_timeout (self, stall, "the file is not known to be on the disk")
+  wb_messages_post_sync (self, file, WB_RESULT_TIMEOUT, elapsed_us);
+  return wb_errors_post_timeout (
+             self, stall, "the file is not known to be on the disk")
       ? GST_FLOW_ERROR
       : GST_FLOW_OK;
 }
@@ -546,14 +151,14 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token)
   } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
 
   elapsed = g_get_monotonic_time () - start;
-  post_events (self, file);
+  wb_listener_post_events (self, file);
   if (status == WB_TIMEOUT)
     return finish_timed_out (self, file, elapsed, &stall);
   if (status == WB_INTERRUPTED)
     result = WB_RESULT_CANCELLED;
   if (result == WB_RESULT_FAILED)
-    post_file_error (self, file);
-  post_sync_message (self, file, result, elapsed);
+    wb_errors_post_of_file (self, file);
+  wb_messages_post_sync (self, file, result, elapsed);
   if (result == WB_RESULT_FAILED)
     return GST_FLOW_ERROR;
   return result == WB_RESULT_CANCELLED ? GST_FLOW_FLUSHING : GST_FLOW_OK;
@@ -591,7 +196,7 @@ wait_barrier (GstWbFileSink *self)
           return flow;
         break;
       case WB_TIMEOUT:
-        return post_timeout (self, &stall,
+        return wb_errors_post_timeout (self, &stall,
                    "what was to be synced is not known to be on the disk")
             ? GST_FLOW_ERROR
             : GST_FLOW_OK;
@@ -600,7 +205,7 @@ wait_barrier (GstWbFileSink *self)
       case WB_FAILED:
         if (result != WB_RESULT_FAILED)
           return GST_FLOW_OK;
-        post_file_error (self, file);
+        wb_errors_post_of_file (self, file);
         return GST_FLOW_ERROR;
     }
   }
@@ -634,21 +239,6 @@ belongs_to_pool (GstBuffer *buffer)
       || gst_buffer_get_parent_buffer_meta (buffer) != NULL;
 }
 
-static void
-post_unreadable (GstWbFileSink *self, GstBuffer *buffer)
-{
-  g_autofree gchar *name = display_name (self);
-
-  if (!claim_error (self))
-    return;
-  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
-      ("Error while writing to file \"%s\": a buffer of %" G_GSIZE_FORMAT
-       " bytes could not be read.",
-          name, gst_buffer_get_size (buffer)),
-      ("mapping %" GST_PTR_FORMAT " failed", buffer));
-  error_was_posted (self);
-}
-
 /* Memory that is not system memory is read here, on this thread and outside
  * the file's lock, and becomes a buffer of our own. */
 static GstBuffer *
@@ -660,7 +250,7 @@ to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
 
   if (copy == NULL || !gst_buffer_map (buffer, &from, GST_MAP_READ)) {
     gst_clear_buffer (&copy);
-    post_unreadable (self, buffer);
+    wb_errors_post_unreadable (self, buffer);
     return NULL;
   }
   gst_buffer_map (copy, &to, GST_MAP_WRITE);
@@ -737,15 +327,15 @@ begin (GstWbFileSink *self, gsize bytes)
           return flow;
         break;
       case WB_TIMEOUT:
-        if (post_timeout (
+        if (wb_errors_post_timeout (
                 self, &stall, "the stream waits until it takes data again"))
           return GST_FLOW_ERROR;
         break;
       case WB_STALLED:
-        post_stall (self, &stall);
+        wb_messages_warn_of_stall (self, &stall);
         break;
       case WB_FAILED:
-        post_file_error (self, wb_current_peek (&self->current));
+        wb_errors_post_of_file (self, wb_current_peek (&self->current));
         return GST_FLOW_ERROR;
     }
   }
@@ -834,7 +424,7 @@ write_buffers (
     wb_file_end (wb_current_peek (&self->current));
     note_pushed (self, size);
     if (unreadable != NULL) {
-      post_unreadable (self, unreadable);
+      wb_errors_post_unreadable (self, unreadable);
       return GST_FLOW_ERROR;
     }
   }
@@ -918,7 +508,7 @@ seek (GstWbFileSink *self, guint64 position)
 
   if (!wb_file_seek (
           wb_current_peek (&self->current), position, &from, &furthest)) {
-    post_file_error (self, wb_current_peek (&self->current));
+    wb_errors_post_of_file (self, wb_current_peek (&self->current));
     return FALSE;
   }
   if (position != from)
@@ -1010,23 +600,6 @@ gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
 
 /* --- life -------------------------------------------------------------------------- */
 
-static void
-post_open_failure (
-    GstWbFileSink *self, const WbError *error, const WbStall *stall)
-{
-  g_autofree gchar *name = NULL;
-  g_autofree gchar *what = NULL;
-
-  if (stall->call == NULL) {
-    post_error (self, error);
-    return;
-  }
-  name = display_name (self);
-  what = describe_stall (stall);
-  GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
-      ("Could not open file \"%s\" for writing: %s.", name, what), (NULL));
-}
-
 static gboolean
 gst_wb_file_sink_start (GstBaseSink *sink)
 {
@@ -1039,7 +612,7 @@ gst_wb_file_sink_start (GstBaseSink *sink)
 
   wb_settings_fix_buffer_size (self);
   GST_OBJECT_LOCK (self);
-  self->error_state = ERROR_NONE;
+  wb_errors_forget (&self->errors);
   wb_current_forget (&self->current);
   wb_settings_fill_config (&self->settings, &config);
   config.location = location = g_strdup (config.location);
@@ -1047,11 +620,11 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   GST_OBJECT_UNLOCK (self);
 
   if (location != NULL && location[0] != '\0') {
-    config.listener = new_listener (self);
+    config.listener = wb_listener_new (self);
     file = wb_file_open (&config, &error, &stall);
   }
   if (file == NULL) {
-    post_open_failure (self, &error, &stall);
+    wb_errors_post_open_failure (self, &error, &stall);
     return FALSE;
   }
   self->first_time = self->last_time = GST_CLOCK_TIME_NONE;
@@ -1063,25 +636,8 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   wb_current_begin (self, file);
   /* They may have been changed while the file was being opened. */
   wb_settings_apply_bounds (self);
-  post_events (self, file);
+  wb_listener_post_events (self, file);
   return TRUE;
-}
-
-static void
-sum_up (GstWbFileSink *self, const WbStats *stats)
-{
-  g_autofree gchar *name = display_name (self);
-
-  GST_INFO_OBJECT (self,
-      "closed \"%s\": %" G_GUINT64_FORMAT " bytes, %" G_GUINT64_FORMAT
-      " written, %" G_GUINT64_FORMAT " chunks, %" G_GUINT64_FORMAT
-      " seeks, %" G_GUINT64_FORMAT " back-patches (%" G_GUINT64_FORMAT
-      " late), peak dirty %" G_GUINT64_FORMAT ", peak queued %" G_GUINT64_FORMAT
-      ", drain rate %" G_GUINT64_FORMAT " bytes/s, longest wait %.1f ms, %s",
-      name, stats->final_size, stats->bytes_written, stats->chunks_started,
-      stats->seeks, stats->back_patches, stats->late_back_patches,
-      stats->peak_dirty_bytes, stats->peak_queued_bytes, stats->drain_rate,
-      stats->max_wait_us / 1e3, wb_sync_result_name (stats->sync_result));
 }
 
 static gboolean
@@ -1104,13 +660,14 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
   position = wb_file_get_position (file);
   status = wb_file_close (wb_current_peek (&self->current), &stats, &stall);
   if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
-    post_timeout (self, &stall, "it is closed when that call returns");
+    wb_errors_post_timeout (
+        self, &stall, "it is closed when that call returns");
   else if (status == WB_FAILED)
-    post_error (self, &stats.error);
+    wb_errors_post (self, &stats.error);
 
   wb_current_end (self, &stats, position);
   wb_file_unref (file);
-  sum_up (self, &stats);
+  wb_messages_log_summary (self, &stats);
   return TRUE;
 }
 
@@ -1235,7 +792,7 @@ gst_wb_file_sink_finalize (GObject *object)
 
   gst_clear_object (&self->system_memory);
   wb_settings_clear (&self->settings);
-  g_cond_clear (&self->error_cond);
+  wb_errors_clear (&self->errors);
   G_OBJECT_CLASS (gst_wb_file_sink_parent_class)->finalize (object);
 }
 
@@ -1243,7 +800,7 @@ static void
 gst_wb_file_sink_init (GstWbFileSink *self)
 {
   self->system_memory = gst_allocator_find (GST_ALLOCATOR_SYSMEM);
-  g_cond_init (&self->error_cond);
+  wb_errors_init (&self->errors);
   wb_settings_init (&self->settings);
   gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
 }
