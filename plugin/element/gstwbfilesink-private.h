@@ -35,6 +35,7 @@ struct _GstWbFileSink
 
   WbCurrent current;
   WbSettings settings;
+  WbMessages messages;
   WbErrors errors;
   const WbSys *sys; /* of files from now on; under the object lock */
 

@@ -615,6 +615,8 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   wb_errors_forget (&self->errors);
   wb_current_forget (&self->current);
   wb_settings_fill_config (&self->settings, &config);
+  wb_messages_begin (
+      &self->messages, config.location, wb_settings_peek_uri (&self->settings));
   config.location = location = g_strdup (config.location);
   config.sys = self->sys;
   GST_OBJECT_UNLOCK (self);
@@ -791,6 +793,7 @@ gst_wb_file_sink_finalize (GObject *object)
   GstWbFileSink *self = GST_WB_FILE_SINK (object);
 
   gst_clear_object (&self->system_memory);
+  wb_messages_clear (&self->messages);
   wb_settings_clear (&self->settings);
   wb_errors_clear (&self->errors);
   G_OBJECT_CLASS (gst_wb_file_sink_parent_class)->finalize (object);

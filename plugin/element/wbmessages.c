@@ -6,17 +6,43 @@
 
 GST_DEBUG_CATEGORY (gst_wb_file_sink_debug);
 
+void
+wb_messages_clear (WbMessages *messages)
+{
+  g_clear_pointer (&messages->name, g_free);
+  g_clear_pointer (&messages->uri, g_free);
+}
+
+void
+wb_messages_begin (
+    WbMessages *messages, const gchar *location, const gchar *uri)
+{
+  wb_messages_clear (messages);
+  messages->name =
+      location != NULL ? g_filename_display_name (location) : g_strdup ("");
+  messages->uri = g_strdup (uri);
+}
+
 gchar *
 wb_messages_get_name (GstWbFileSink *self)
 {
   gchar *name;
 
   GST_OBJECT_LOCK (self);
-  name = self->settings.location != NULL
-      ? g_filename_display_name (self->settings.location)
-      : g_strdup ("");
+  name = g_strdup (self->messages.name);
   GST_OBJECT_UNLOCK (self);
   return name;
+}
+
+static gchar *
+get_uri (GstWbFileSink *self)
+{
+  gchar *uri;
+
+  GST_OBJECT_LOCK (self);
+  uri = g_strdup (self->messages.uri);
+  GST_OBJECT_UNLOCK (self);
+  return uri;
 }
 
 gchar *
@@ -64,7 +90,7 @@ wb_messages_post_sync (
     GstWbFileSink *self, WbFile *file, WbSyncResult result, gint64 elapsed_us)
 {
   g_autofree gchar *name = wb_messages_get_name (self);
-  g_autofree gchar *uri = wb_settings_get_uri (self);
+  g_autofree gchar *uri = get_uri (self);
   WbStats stats;
 
   wb_file_note_result (file, result, elapsed_us);

@@ -3,15 +3,28 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * What is posted and logged, errors excepted (wberrors): warnings, the element
- * messages, the summary. Bus handlers are the application's code and run in
- * here, so no lock may be held, the file's threads never enter, and any other
- * thread may.
+ * messages, the summary. Owns WbMessages; all of it is under the object lock.
+ * Bus handlers are the application's code and run in here, so no lock may be
+ * held, the file's threads never enter, and any other thread may.
  */
 #pragma once
 
 #include "element/gstwbfilesink.h"
 
 G_BEGIN_DECLS
+
+typedef struct
+{
+  gchar *name; /* of the file, as it can be shown */
+  gchar *uri;
+} WbMessages;
+
+void wb_messages_clear (WbMessages *messages);
+/* With the object lock: the file that messages are about from now on. The
+ * location may be set anew while the file is being opened, and once it is closed:
+ * what is said of it still names this one. NULL: none. */
+void wb_messages_begin (
+    WbMessages *messages, const gchar *location, const gchar *uri);
 
 /* How the file is called in messages: valid UTF-8, whatever the bytes of its
  * name. To be freed. */

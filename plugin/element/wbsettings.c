@@ -451,6 +451,12 @@ wb_settings_set_location (
   return TRUE;
 }
 
+const gchar *
+wb_settings_peek_uri (const WbSettings *settings)
+{
+  return settings->uri;
+}
+
 gchar *
 wb_settings_get_uri (GstWbFileSink *self)
 {

@@ -47,6 +47,8 @@ gboolean wb_settings_set_location (
     GstWbFileSink *self, const gchar *location, GError **error);
 /* To be freed; NULL: there is no location. */
 gchar *wb_settings_get_uri (GstWbFileSink *self);
+/* The same with the object lock, and valid as long as it is held. */
+const gchar *wb_settings_peek_uri (const WbSettings *settings);
 
 /* A size of 0 stands for the default, unless nothing is to be buffered. */
 void wb_settings_fix_buffer_size (GstWbFileSink *self);
