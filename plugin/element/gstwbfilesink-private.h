@@ -5,12 +5,16 @@
  * Each part owns its struct and is the only one to touch its fields; the others
  * use its functions. From the bottom up, each calls what stands below it only:
  *
- *   wbcurrent    which file is open
- *   wbsettings   the properties
- *   wbmessages   what is posted and logged
- *   wberrors     errors, one a file
- *   wblistener   what the file's threads have to say
- *   gstwbfilesink.c
+ *   wbcurrent         which file is open
+ *   wbenums, wbstats  types of properties; they know no element
+ *   wbsettings        the properties
+ *   wbmessages        what is posted and logged
+ *   wberrors          errors, one a file
+ *   wblistener        what the file's threads have to say
+ *   wbsize            how large the stream will be
+ *   wbwait            what waits under the preroll lock
+ *   wbfeed            buffers into the file
+ *   gstwbfilesink     the type and its virtual functions
  *
  * The type stands above them all, so they cast to it without its check.
  */
@@ -19,9 +23,12 @@
 #include "element/gstwbfilesink.h"
 #include "element/wbcurrent.h"
 #include "element/wberrors.h"
+#include "element/wbfeed.h"
 #include "element/wblistener.h"
 #include "element/wbmessages.h"
 #include "element/wbsettings.h"
+#include "element/wbsize.h"
+#include "element/wbwait.h"
 
 G_BEGIN_DECLS
 
@@ -37,15 +44,12 @@ struct _GstWbFileSink
   WbSettings settings;
   WbMessages messages;
   WbErrors errors;
-  const WbSys *sys; /* of files from now on; under the object lock */
+  WbSize size;
+  WbWait wait;
+  WbFeed feed;
 
-  gint paused; /* atomic: between PLAYING and the next PLAYING */
-  GstAllocator *system_memory; /* constant */
-
-  /* --- of the streaming thread --- */
-  GstClockTime first_time, last_time; /* of the buffers */
-  guint64 pushed;                     /* bytes */
-  guint64 ask_duration_at;            /* bytes; G_MAXUINT64: not any more */
+  /* --- of gstwbfilesink.c, under the object lock --- */
+  const WbSys *sys; /* of files that are opened from now on */
 };
 
 G_END_DECLS

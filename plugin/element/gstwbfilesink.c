@@ -8,7 +8,7 @@
  * which never block beyond a condition variable; what comes back becomes flow
  * returns and messages.
  *
- * Layout: waiting; buffers; events and queries; life; the URI handler; the class.
+ * Layout: the stream; queries; life; the URI handler; the class.
  */
 
 /**
@@ -42,21 +42,6 @@
 
 #include <string.h>
 
-/* What gst_base_sink_wait_preroll() returns for a step; its name is private to
- * the base class. */
-#define FLOW_STEP GST_FLOW_CUSTOM_ERROR
-
-/* Upstream is asked for its duration when this much has come, which is past a
- * demuxer's headers, and again when it may know better. */
-#define ASK_DURATION_FIRST (64 * 1024)
-#define ASK_DURATION_FACTOR 64
-#define ASK_DURATION_LAST (1024 * MIB)
-#define MIB (G_GUINT64_CONSTANT (1) << 20)
-/* Buffers of a list after which the file's threads may have the lock: copying a
- * hundred takes 22 us, and they would be asleep by then. Lists of 100 x 1316
- * bytes to tmpfs: 2110 MB/s without, 3127 with this and a lock that spins. */
-#define LIST_PART 8
-
 static void gst_wb_file_sink_uri_handler_init (
     gpointer g_iface, gpointer iface_data);
 
@@ -71,98 +56,7 @@ GST_ELEMENT_REGISTER_DEFINE (
 static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 
-/* --- waiting ----------------------------------------------------------------- */
-
-/* After unlock(): waits in preroll, with the preroll lock released, for PLAYING
- * or for the end. The base class wakes this thread for PLAYING, but if the
- * element is paused again before it gets the lock, it still hears OK: going on
- * to wait for the file would then keep the lock from the next state change. */
-static GstFlowReturn
-wait_preroll (GstWbFileSink *self)
-{
-  GstFlowReturn flow;
-
-  do
-    flow = gst_base_sink_wait_preroll (GST_BASE_SINK (self));
-  while (flow == GST_FLOW_OK && g_atomic_int_get (&self->paused));
-  return flow;
-}
-
-/* The same when something was accepted already: a step changes nothing, but takes
- * the state back until the next preroll. `is_last`: nothing comes that could, so
- * this is it. In any case the preroll lock was released before the wait for the
- * file goes on: whoever has interrupted it may be waiting for that lock. */
-static GstFlowReturn
-wait_preroll_through_steps (GstWbFileSink *self, gboolean is_last)
-{
-  GstBaseSink *base = GST_BASE_SINK (self);
-  GstFlowReturn flow = wait_preroll (self);
-
-  while (flow == FLOW_STEP && !is_last)
-    flow = g_atomic_int_get (&self->paused) ? wait_preroll (self) : GST_FLOW_OK;
-  while (flow == FLOW_STEP
-      || (flow == GST_FLOW_OK && base->playing_async && is_last)) {
-    base->need_preroll = TRUE;
-    flow = gst_base_sink_do_preroll (base, NULL);
-  }
-  return flow;
-}
-
-static guint64
-request_finish (GstWbFileSink *self, WbFile *file)
-{
-  WbSyncKind kind = wb_settings_get_sync_kind (self);
-
-  wb_file_note_result (file, WB_RESULT_NONE, 0);
-  return wb_file_request_sync (file, kind, TRUE);
-}
-
-static GstFlowReturn
-finish_timed_out (
-    GstWbFileSink *self, WbFile *file, gint64 elapsed_us, const WbStall *stall)
-{
-  WbStats stats;
-
-  /* Said before, of the same sync. */
-  wb_file_get_stats (file, &stats);
-  if (stats.sync_result == WB_RESULT_TIMEOUT)
-    return GST_FLOW_OK;
-  wb_messages_post_sync (self, file, WB_RESULT_TIMEOUT, elapsed_us);
-  return wb_errors_post_timeout (
-             self, stall, "the file is not known to be on the disk")
-      ? GST_FLOW_ERROR
-      : GST_FLOW_OK;
-}
-
-/* Waits for the finishing sync, tells the world, and says how it went. */
-static GstFlowReturn
-finish (GstWbFileSink *self, WbFile *file, guint64 token)
-{
-  gint64 start = g_get_monotonic_time (), elapsed;
-  WbSyncResult result;
-  GstFlowReturn flow = GST_FLOW_OK;
-  WbStatus status;
-  WbStall stall;
-
-  do {
-    status = wb_file_wait_sync (file, token, &result, &stall);
-    if (status == WB_INTERRUPTED)
-      flow = wait_preroll_through_steps (self, TRUE);
-  } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
-
-  elapsed = g_get_monotonic_time () - start;
-  wb_listener_post_events (self, file);
-  if (status == WB_TIMEOUT)
-    return finish_timed_out (self, file, elapsed, &stall);
-  if (status == WB_INTERRUPTED)
-    result = WB_RESULT_CANCELLED;
-  if (result == WB_RESULT_FAILED)
-    wb_errors_post_of_file (self, file);
-  wb_messages_post_sync (self, file, result, elapsed);
-  if (result == WB_RESULT_FAILED)
-    return GST_FLOW_ERROR;
-  return result == WB_RESULT_CANCELLED ? GST_FLOW_FLUSHING : GST_FLOW_OK;
-}
+/* --- the stream ---------------------------------------------------------------- */
 
 static GstFlowReturn
 gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
@@ -173,333 +67,21 @@ gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
 
   if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
     return flow;
-  return finish (self, wb_current_peek (&self->current),
-      request_finish (self, wb_current_peek (&self->current)));
-}
-
-/* SYNC_AFTER: everything up to here is synced before render returns. */
-static GstFlowReturn
-wait_barrier (GstWbFileSink *self)
-{
-  WbFile *file = wb_current_peek (&self->current);
-  guint64 token = wb_file_request_sync (file, WB_SYNC_BARRIER, FALSE);
-  WbSyncResult result;
-  WbStall stall;
-
-  for (;;) {
-    GstFlowReturn flow;
-
-    switch (wb_file_wait_sync (file, token, &result, &stall)) {
-      case WB_INTERRUPTED:
-        flow = wait_preroll_through_steps (self, FALSE);
-        if (flow != GST_FLOW_OK)
-          return flow;
-        break;
-      case WB_TIMEOUT:
-        return wb_errors_post_timeout (self, &stall,
-                   "what was to be synced is not known to be on the disk")
-            ? GST_FLOW_ERROR
-            : GST_FLOW_OK;
-      case WB_OK:
-      case WB_STALLED:
-      case WB_FAILED:
-        if (result != WB_RESULT_FAILED)
-          return GST_FLOW_OK;
-        wb_errors_post_of_file (self, file);
-        return GST_FLOW_ERROR;
-    }
-  }
-}
-
-/* --- buffers ------------------------------------------------------------------ */
-
-/* The name is compared only where the allocator is not the usual one. */
-static gboolean
-is_system_memory (GstWbFileSink *self, GstBuffer *buffer, gsize *size)
-{
-  guint n = gst_buffer_n_memory (buffer);
-
-  for (guint i = 0; i < n; i++) {
-    GstMemory *memory = gst_buffer_peek_memory (buffer, i);
-
-    if (memory->allocator != self->system_memory
-        && !gst_memory_is_type (memory, GST_ALLOCATOR_SYSMEM))
-      return FALSE;
-    *size += memory->size;
-  }
-  return TRUE;
-}
-
-/* Holding a buffer of a pool in a queue starves the pool, and a buffer that
- * lends the memory of one does the same. */
-static gboolean
-belongs_to_pool (GstBuffer *buffer)
-{
-  return buffer->pool != NULL
-      || gst_buffer_get_parent_buffer_meta (buffer) != NULL;
-}
-
-/* Memory that is not system memory is read here, on this thread and outside
- * the file's lock, and becomes a buffer of our own. */
-static GstBuffer *
-to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
-{
-  gsize size = gst_buffer_get_size (buffer);
-  GstBuffer *copy = gst_buffer_new_allocate (NULL, size, NULL);
-  GstMapInfo from, to;
-
-  if (copy == NULL || !gst_buffer_map (buffer, &from, GST_MAP_READ)) {
-    gst_clear_buffer (&copy);
-    wb_errors_post_unreadable (self, buffer);
-    return NULL;
-  }
-  gst_buffer_map (copy, &to, GST_MAP_WRITE);
-  memcpy (to.data, from.data, MIN (from.size, to.size));
-  gst_buffer_unmap (copy, &to);
-  gst_buffer_unmap (buffer, &from);
-  GST_BUFFER_FLAGS (copy) |=
-      GST_BUFFER_FLAGS (buffer) & GST_BUFFER_FLAG_SYNC_AFTER;
-  return copy;
-}
-
-/* Between begin and end: the file is locked. A large memory is not copied: the
- * buffer is held until it is written, but not mapped so long. System memory has
- * one address for its life, the buffer that we hold keeps others from writing
- * to it, and a memory can only be mapped 255 times at once, while a queue may
- * hold more buffers than that of one and the same memory. */
-static gboolean
-hand_over_memory (
-    WbFile *file, GstBuffer *buffer, GstMemory *memory, gsize copy_max)
-{
-  GstMapInfo map;
-
-  if (!gst_memory_map (memory, &map, GST_MAP_READ))
-    return FALSE;
-  if (map.size <= copy_max)
-    wb_file_copy (file, map.data, map.size);
-  else
-    wb_file_hold (file, map.data, map.size, gst_buffer_ref (buffer),
-        (GDestroyNotify) gst_buffer_unref);
-  gst_memory_unmap (memory, &map);
-  return TRUE;
-}
-
-/* Up to how many bytes a memory of this buffer is copied. The base class has one
- * reference while it renders, and one more as the last sample. */
-static gsize
-copy_max (GstBuffer *buffer)
-{
-  if (belongs_to_pool (buffer))
-    return G_MAXSIZE;
-  return GST_MINI_OBJECT_REFCOUNT_VALUE (buffer) > 2 ? WB_COPY_SHARED_MAX
-                                                     : WB_COPY_MAX;
-}
-
-static gboolean
-hand_over (WbFile *file, GstBuffer *buffer)
-{
-  gsize most = copy_max (buffer);
-  guint n = gst_buffer_n_memory (buffer);
-  gboolean readable = TRUE;
-
-  for (guint i = 0; i < n && readable; i++)
-    readable = hand_over_memory (
-        file, buffer, gst_buffer_peek_memory (buffer, i), most);
-  wb_file_end_buffer (file);
-  return readable;
-}
-
-/* Waits until `bytes` fit the queue. On GST_FLOW_OK the file is locked. */
-static GstFlowReturn
-begin (GstWbFileSink *self, gsize bytes)
-{
-  for (;;) {
-    GstFlowReturn flow;
-    WbStall stall;
-
-    switch (wb_file_begin (wb_current_peek (&self->current), bytes, &stall)) {
-      case WB_OK:
-        return GST_FLOW_OK;
-      case WB_INTERRUPTED:
-        /* Nothing was accepted yet: a step is the base class's to see. */
-        flow = wait_preroll (self);
-        if (flow != GST_FLOW_OK)
-          return flow;
-        break;
-      case WB_TIMEOUT:
-        if (wb_errors_post_timeout (
-                self, &stall, "the stream waits until it takes data again"))
-          return GST_FLOW_ERROR;
-        break;
-      case WB_STALLED:
-        wb_messages_warn_of_stall (self, &stall);
-        break;
-      case WB_FAILED:
-        wb_errors_post_of_file (self, wb_current_peek (&self->current));
-        return GST_FLOW_ERROR;
-    }
-  }
-}
-
-/* How much of the stream has come, for the estimate of its size. */
-static void
-note_time (GstWbFileSink *self, GstBuffer *buffer)
-{
-  GstClockTime time = GST_BUFFER_DTS_OR_PTS (buffer);
-
-  if (!GST_CLOCK_TIME_IS_VALID (time))
-    return;
-  if (!GST_CLOCK_TIME_IS_VALID (self->first_time))
-    self->first_time = self->last_time = time;
-  self->last_time = MAX (self->last_time, time);
-  wb_file_set_elapsed (wb_current_peek (&self->current),
-      self->last_time - MIN (self->first_time, self->last_time));
-}
-
-/* Not on the streaming thread, where a source may hold locks while it pushes,
- * and never waited for. Only the duration in time is asked for: one in bytes
- * may be that of a file far upstream, before a decoder. */
-static void
-ask_duration (GstElement *element, gpointer serial)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (element);
-  gint64 duration = -1;
-  WbFile *file;
-
-  if (!gst_pad_peer_query_duration (
-          GST_BASE_SINK_PAD (self), GST_FORMAT_TIME, &duration)
-      || duration <= 0)
-    return;
-  file = wb_current_get_if (self, GPOINTER_TO_UINT (serial));
-  if (file == NULL)
-    return;
-  if (wb_file_set_duration (file, (guint64) duration))
-    GST_DEBUG_OBJECT (self, "upstream is %" GST_TIME_FORMAT " long",
-        GST_TIME_ARGS ((GstClockTime) duration));
-  wb_file_unref (file);
-}
-
-static void
-note_pushed (GstWbFileSink *self, gsize size)
-{
-  self->pushed += size;
-  if (self->pushed < self->ask_duration_at)
-    return;
-  self->ask_duration_at = self->ask_duration_at < ASK_DURATION_LAST
-      ? self->ask_duration_at * ASK_DURATION_FACTOR
-      : G_MAXUINT64;
-  gst_element_call_async (GST_ELEMENT (self), ask_duration,
-      GUINT_TO_POINTER (wb_current_get_serial (self)), NULL);
-}
-
-static GstBuffer *
-nth (GstBuffer *single, GstBufferList *list, guint i)
-{
-  return list != NULL ? gst_buffer_list_get (list, i) : single;
-}
-
-/* One buffer, or a list of them, in system memory: `size` bytes in all. */
-static GstFlowReturn
-write_buffers (
-    GstWbFileSink *self, GstBuffer *single, GstBufferList *list, gsize size)
-{
-  guint n = list != NULL ? gst_buffer_list_length (list) : 1;
-  GstBuffer *unreadable = NULL;
-  gboolean barrier = FALSE;
-  GstFlowReturn flow;
-
-  if (size > 0) {
-    flow = begin (self, size);
-    if (flow != GST_FLOW_OK)
-      return flow;
-    for (guint i = 0; i < n && unreadable == NULL; i++) {
-      GstBuffer *buffer = nth (single, list, i);
-
-      note_time (self, buffer);
-      if (!hand_over (wb_current_peek (&self->current), buffer))
-        unreadable = buffer;
-      if (i % LIST_PART == LIST_PART - 1)
-        wb_file_give_way (wb_current_peek (&self->current));
-    }
-    wb_file_end (wb_current_peek (&self->current));
-    note_pushed (self, size);
-    if (unreadable != NULL) {
-      wb_errors_post_unreadable (self, unreadable);
-      return GST_FLOW_ERROR;
-    }
-  }
-  for (guint i = 0; i < n; i++)
-    barrier |= GST_BUFFER_FLAG_IS_SET (
-        nth (single, list, i), GST_BUFFER_FLAG_SYNC_AFTER);
-  return barrier ? wait_barrier (self) : GST_FLOW_OK;
+  return wb_wait_finish (self, wb_current_peek (&self->current), 0);
 }
 
 static GstFlowReturn
 gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
 {
-  GstWbFileSink *self = (GstWbFileSink *) sink; /* once a buffer: unchecked */
-  GstBuffer *copy;
-  GstFlowReturn flow;
-  gsize size = 0;
-
-  if (is_system_memory (self, buffer, &size))
-    return write_buffers (self, buffer, NULL, size);
-  copy = to_system_memory (self, buffer);
-  if (copy == NULL)
-    return GST_FLOW_ERROR;
-  flow = write_buffers (self, copy, NULL, gst_buffer_get_size (copy));
-  gst_buffer_unref (copy);
-  return flow;
-}
-
-/* The same list with what is not in system memory copied there, or NULL. */
-static GstBufferList *
-list_to_system_memory (GstWbFileSink *self, GstBufferList *list)
-{
-  guint n = gst_buffer_list_length (list);
-  GstBufferList *copies = gst_buffer_list_new_sized (n);
-
-  for (guint i = 0; i < n; i++) {
-    GstBuffer *buffer = gst_buffer_list_get (list, i);
-    gsize size = 0;
-
-    buffer = is_system_memory (self, buffer, &size)
-        ? gst_buffer_ref (buffer)
-        : to_system_memory (self, buffer);
-    if (buffer == NULL) {
-      gst_buffer_list_unref (copies);
-      return NULL;
-    }
-    gst_buffer_list_add (copies, buffer);
-  }
-  return copies;
+  /* Once a buffer: unchecked. */
+  return wb_feed_buffer ((GstWbFileSink *) sink, buffer);
 }
 
 static GstFlowReturn
 gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
 {
-  GstWbFileSink *self = (GstWbFileSink *) sink;
-  guint n = gst_buffer_list_length (list);
-  gboolean system_memory = TRUE;
-  GstBufferList *copies;
-  GstFlowReturn flow;
-  gsize size = 0;
-
-  for (guint i = 0; i < n && system_memory; i++)
-    system_memory =
-        is_system_memory (self, gst_buffer_list_get (list, i), &size);
-  if (system_memory)
-    return write_buffers (self, NULL, list, size);
-  copies = list_to_system_memory (self, list);
-  if (copies == NULL)
-    return GST_FLOW_ERROR;
-  flow = write_buffers (
-      self, NULL, copies, gst_buffer_list_calculate_size (copies));
-  gst_buffer_list_unref (copies);
-  return flow;
+  return wb_feed_list ((GstWbFileSink *) sink, list);
 }
-
-/* --- events and queries --------------------------------------------------------- */
 
 static gboolean
 seek (GstWbFileSink *self, guint64 position)
@@ -531,10 +113,7 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
     const GstSegment *segment;
 
     gst_event_parse_segment (event, &segment);
-    if (segment->format == GST_FORMAT_BYTES && segment->duration != (guint64) -1
-        && segment->duration <= G_MAXINT64)
-      wb_file_set_expected (
-          wb_current_peek (&self->current), WB_SIZE_SEGMENT, segment->duration);
+    wb_size_note_segment (wb_current_peek (&self->current), segment);
     if (segment->format == GST_FORMAT_BYTES && !seek (self, segment->start)) {
       gst_event_unref (event);
       return FALSE;
@@ -551,6 +130,8 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
   return GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
       ->event (sink, event);
 }
+
+/* --- queries --------------------------------------------------------------------- */
 
 static gboolean
 is_seekable (GstWbFileSink *self)
@@ -629,12 +210,7 @@ gst_wb_file_sink_start (GstBaseSink *sink)
     wb_errors_post_open_failure (self, &error, &stall);
     return FALSE;
   }
-  self->first_time = self->last_time = GST_CLOCK_TIME_NONE;
-  self->pushed = 0;
-  self->ask_duration_at =
-      config.preallocate == WB_PREALLOCATE_AUTO && config.size_hint == 0
-      ? ASK_DURATION_FIRST
-      : G_MAXUINT64;
+  wb_size_begin (&self->size, &config);
   wb_current_begin (self, file);
   /* They may have been changed while the file was being opened. */
   wb_settings_apply_bounds (self);
@@ -654,11 +230,8 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
 
   if (file == NULL)
     return TRUE;
-  if (wb_file_needs_sync (file, &token)) {
-    if (token == 0)
-      token = request_finish (self, file);
-    finish (self, file, token);
-  }
+  if (wb_file_needs_sync (file, &token))
+    wb_wait_finish (self, file, token);
   position = wb_file_get_position (file);
   status = wb_file_close (wb_current_peek (&self->current), &stats, &stall);
   if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
@@ -679,9 +252,9 @@ gst_wb_file_sink_change_state (GstElement *element, GstStateChange transition)
   GstWbFileSink *self = GST_WB_FILE_SINK (element);
 
   if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
-    g_atomic_int_set (&self->paused, TRUE);
+    wb_wait_set_paused (&self->wait, TRUE);
   else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
-    g_atomic_int_set (&self->paused, FALSE);
+    wb_wait_set_paused (&self->wait, FALSE);
   return GST_ELEMENT_CLASS (gst_wb_file_sink_parent_class)
       ->change_state (element, transition);
 }
@@ -792,7 +365,7 @@ gst_wb_file_sink_finalize (GObject *object)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (object);
 
-  gst_clear_object (&self->system_memory);
+  wb_feed_clear (&self->feed);
   wb_messages_clear (&self->messages);
   wb_settings_clear (&self->settings);
   wb_errors_clear (&self->errors);
@@ -802,7 +375,7 @@ gst_wb_file_sink_finalize (GObject *object)
 static void
 gst_wb_file_sink_init (GstWbFileSink *self)
 {
-  self->system_memory = gst_allocator_find (GST_ALLOCATOR_SYSMEM);
+  wb_feed_init (&self->feed);
   wb_errors_init (&self->errors);
   wb_settings_init (&self->settings);
   gst_base_sink_set_sync (GST_BASE_SINK (self), FALSE);
