@@ -14,6 +14,7 @@
  *   wbsize            how large the stream will be
  *   wbwait            what waits under the preroll lock
  *   wbfeed            buffers into the file
+ *   wburi             the URI handler
  *   gstwbfilesink     the type and its virtual functions
  *
  * The type stands above them all, so they cast to it without its check.

@@ -8,7 +8,12 @@
  * which never block beyond a condition variable; what comes back becomes flow
  * returns and messages.
  *
- * Layout: the stream; queries; life; the URI handler; the class.
+ * The work is done by the element's parts, which gstwbfilesink-private.h names;
+ * here is what the base class calls. Any thread enters, as the base class says:
+ * the stream's functions on the streaming thread with its locks, start and stop
+ * on that of the state change, queries on any.
+ *
+ * Layout: the stream; queries; life; the class.
  */
 
 /**
@@ -39,17 +44,13 @@
 #endif
 
 #include "element/gstwbfilesink-private.h"
+#include "element/wburi.h"
 
-#include <string.h>
-
-static void gst_wb_file_sink_uri_handler_init (
-    gpointer g_iface, gpointer iface_data);
-
-G_DEFINE_TYPE_WITH_CODE (GstWbFileSink, gst_wb_file_sink, GST_TYPE_BASE_SINK,
-                         G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER,
-                             gst_wb_file_sink_uri_handler_init);
-                         GST_DEBUG_CATEGORY_INIT (gst_wb_file_sink_debug,
-                             "wbfilesink", 0, "wbfilesink element");)
+G_DEFINE_TYPE_WITH_CODE (
+    GstWbFileSink, gst_wb_file_sink, GST_TYPE_BASE_SINK,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, wb_uri_handler_init);
+    GST_DEBUG_CATEGORY_INIT (
+        gst_wb_file_sink_debug, "wbfilesink", 0, "wbfilesink element");)
 GST_ELEMENT_REGISTER_DEFINE (
     wbfilesink, "wbfilesink", GST_RANK_NONE, GST_TYPE_WB_FILE_SINK);
 
@@ -57,18 +58,6 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
     "sink", GST_PAD_SINK, GST_PAD_ALWAYS, GST_STATIC_CAPS_ANY);
 
 /* --- the stream ---------------------------------------------------------------- */
-
-static GstFlowReturn
-gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
-  GstFlowReturn flow = GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
-                           ->wait_event (sink, event);
-
-  if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
-    return flow;
-  return wb_wait_finish (self, wb_current_peek (&self->current), 0);
-}
 
 static GstFlowReturn
 gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
@@ -129,6 +118,18 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
   }
   return GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
       ->event (sink, event);
+}
+
+static GstFlowReturn
+gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
+{
+  GstWbFileSink *self = GST_WB_FILE_SINK (sink);
+  GstFlowReturn flow = GST_BASE_SINK_CLASS (gst_wb_file_sink_parent_class)
+                           ->wait_event (sink, event);
+
+  if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
+    return flow;
+  return wb_wait_finish (self, wb_current_peek (&self->current), 0);
 }
 
 /* --- queries --------------------------------------------------------------------- */
@@ -289,73 +290,6 @@ gst_wb_file_sink_set_sys (GstWbFileSink *self, const WbSys *sys)
   GST_OBJECT_LOCK (self);
   self->sys = sys;
   GST_OBJECT_UNLOCK (self);
-}
-
-/* --- the URI handler ------------------------------------------------------------ */
-
-static GstURIType
-uri_get_type (GType type)
-{
-  return GST_URI_SINK;
-}
-
-static const gchar *const *
-uri_get_protocols (GType type)
-{
-  static const gchar *const protocols[] = { "file", NULL };
-
-  return protocols;
-}
-
-static gchar *
-uri_get_uri (GstURIHandler *handler)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (handler);
-
-  return wb_settings_get_uri (self);
-}
-
-static gboolean
-uri_set_uri (GstURIHandler *handler, const gchar *uri, GError **error)
-{
-  GstWbFileSink *self = GST_WB_FILE_SINK (handler);
-  g_autofree gchar *location = NULL;
-
-  /* Applications probe with the bare scheme whether anybody handles it. */
-  if (strcmp (uri, "file://") == 0)
-    return wb_settings_set_location (self, NULL, error);
-
-  /* The local host may be named; any other cannot be reached this way. */
-  if (g_str_has_prefix (uri, "file://localhost/")) {
-    g_autofree gchar *bare =
-        g_strconcat ("file://", uri + strlen ("file://localhost"), NULL);
-
-    location = gst_uri_get_location (bare);
-  } else {
-    location = gst_uri_get_location (uri);
-  }
-  if (location == NULL) {
-    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
-        "File URI without location");
-    return FALSE;
-  }
-  if (!g_path_is_absolute (location)) {
-    g_set_error_literal (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
-        "File URI location must be an absolute path");
-    return FALSE;
-  }
-  return wb_settings_set_location (self, location, error);
-}
-
-static void
-gst_wb_file_sink_uri_handler_init (gpointer g_iface, gpointer iface_data)
-{
-  GstURIHandlerInterface *iface = g_iface;
-
-  iface->get_type = uri_get_type;
-  iface->get_protocols = uri_get_protocols;
-  iface->get_uri = uri_get_uri;
-  iface->set_uri = uri_set_uri;
 }
 
 /* --- the class -------------------------------------------------------------------- */
