@@ -8,6 +8,7 @@
 #include "../common/wbtest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -251,6 +252,55 @@ GST_START_TEST (test_change_while_open)
 }
 GST_END_TEST;
 
+static gpointer
+start (gpointer rig)
+{
+  return GINT_TO_POINTER (wb_rig_state (rig, GST_STATE_READY));
+}
+
+/* What is being opened is what messages name, whatever is set meanwhile. */
+GST_START_TEST (test_change_while_opening)
+{
+  gchar *path = wb_path ("fifo"), *other = wb_path ("other");
+  gchar *uri = g_filename_to_uri (path, NULL, NULL);
+  g_autoptr (WbRig) rig = NULL;
+  const GstStructure *sync;
+  WbTask *task;
+  guint threads;
+  int fd;
+
+  WB_OWN_TEST ();
+
+  fail_unless (mkfifo (path, 0600) == 0);
+  rig = wb_rig_new (path, "sync-timeout=18446744073709551615");
+  threads = wb_count_threads ();
+  task = wb_task_new (start, rig);
+  /* The task's own, and the one that waits for a reader. */
+  while (wb_count_threads () < threads + 2)
+    g_usleep (1000);
+  g_object_set (rig->sink, "location", other, NULL);
+  fd = open (path, O_RDONLY | O_NONBLOCK);
+  fail_unless (fd >= 0);
+  fail_unless_equals_int (GPOINTER_TO_INT (wb_task_finish (task, "start")),
+      GST_STATE_CHANGE_SUCCESS);
+
+  wb_rig_play (rig, GST_FORMAT_TIME);
+  wb_rig_fill (rig, 0, 1000, 1);
+  fail_unless (wb_rig_eos (rig));
+  sync = wb_rig_nth_sync (rig, 0);
+  fail_unless (sync != NULL);
+  assert_equals_string (gst_structure_get_string (sync, "location"), path);
+  assert_equals_string (gst_structure_get_string (sync, "uri"), uri);
+  wb_rig_assert_quiet (rig);
+  fail_unless (wb_file_size (other) < 0);
+
+  close (fd);
+  g_free (path);
+  g_free (other);
+  g_free (uri);
+}
+GST_END_TEST;
+
 /* The error that start posts; GstBaseSink adds its own, that of the state
  * change, after it. */
 static void
@@ -431,6 +481,7 @@ location_suite (void)
   tcase_add_loop_test (tcase, test_name_of_any_bytes, 0, G_N_ELEMENTS (names));
   tcase_add_test (tcase, test_relative_location);
   tcase_add_test (tcase, test_change_while_open);
+  tcase_add_test (tcase, test_change_while_opening);
   tcase_add_test (tcase, test_no_location);
   tcase_add_test (tcase, test_no_such_directory);
   tcase_add_test (tcase, test_a_directory);

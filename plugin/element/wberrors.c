@@ -1,0 +1,235 @@
+/* wbfilesink: errors
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "element/gstwbfilesink-private.h"
+
+#include <errno.h>
+
+/* How long an error that another thread is about to post is waited for. */
+#define PATIENCE_US (G_USEC_PER_SEC / 4)
+
+void
+wb_errors_init (WbErrors *errors)
+{
+  g_cond_init (&errors->posted);
+}
+
+void
+wb_errors_clear (WbErrors *errors)
+{
+  g_cond_clear (&errors->posted);
+}
+
+void
+wb_errors_forget (WbErrors *errors)
+{
+  errors->state = WB_ERRORS_NONE;
+}
+
+/* TRUE: it is the caller's to post, who then says was_posted(). FALSE:
+ * somebody else has posted it. If another thread is just about to, that is
+ * waited for, because a pipeline that goes to NULL in between would drop the
+ * message, and EOS must not come before it; but not for longer than a state
+ * change may wait, should a handler of the message be what waits for that. */
+static gboolean
+claim (GstWbFileSink *self)
+{
+  gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
+  gboolean first;
+
+  GST_OBJECT_LOCK (self);
+  first = self->errors.state == WB_ERRORS_NONE;
+  if (first) {
+    self->errors.state = WB_ERRORS_BEING_POSTED;
+    self->errors.poster = g_thread_self ();
+  }
+  while (!first && self->errors.state == WB_ERRORS_BEING_POSTED
+      && self->errors.poster != g_thread_self ()
+      && g_cond_wait_until (
+          &self->errors.posted, GST_OBJECT_GET_LOCK (self), deadline))
+    ;
+  GST_OBJECT_UNLOCK (self);
+  return first;
+}
+
+static void
+was_posted (GstWbFileSink *self)
+{
+  GST_OBJECT_LOCK (self);
+  /* Unless it took so long that the next file was begun. */
+  if (self->errors.state == WB_ERRORS_BEING_POSTED
+      && self->errors.poster == g_thread_self ())
+    self->errors.state = WB_ERRORS_POSTED;
+  g_cond_broadcast (&self->errors.posted);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+post_no_space (GstWbFileSink *self, const WbError *error, const gchar *name)
+{
+  const gchar *reason = g_strerror (error->code);
+
+  /* A quota allows less than the disk has. */
+  if (error->wanted != 0 && error->code != ENOSPC) {
+    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+        ("No space for file \"%s\": %" G_GUINT64_FORMAT " bytes wanted: %s.",
+            name, error->wanted, reason),
+        ("%s", error->call));
+    return;
+  }
+  if (error->wanted != 0) {
+    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+        ("No space for file \"%s\": %" G_GUINT64_FORMAT
+         " bytes wanted, %" G_GUINT64_FORMAT " free: %s.",
+            name, error->wanted, error->free, reason),
+        ("%s", error->call));
+    return;
+  }
+  GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+      ("No space left for file \"%s\" at offset %" G_GUINT64_FORMAT ": %s.",
+          name, error->offset, reason),
+      ("%s: %s (errno %d)", error->call, reason, error->code));
+}
+
+static void
+post_write_failure (
+    GstWbFileSink *self, const WbError *error, const gchar *name)
+{
+  const gchar *reason = g_strerror (error->code);
+
+  if (error->wanted != 0) {
+    GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+        ("Could not reserve %" G_GUINT64_FORMAT
+         " bytes for file \"%s\" (preallocate=require): %s.",
+            error->wanted, name, reason),
+        ("%s: %s (errno %d)", error->call, reason, error->code));
+    return;
+  }
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+      ("Error while writing to file \"%s\" at offset %" G_GUINT64_FORMAT
+       ": %s.",
+          name, error->offset, reason),
+      ("%s: %s (errno %d)", error->call, reason, error->code));
+}
+
+void
+wb_errors_post (GstWbFileSink *self, const WbError *error)
+{
+  g_autofree gchar *name = wb_messages_get_name (self);
+  const gchar *reason = g_strerror (error->code);
+
+  if (error->kind == WB_ERROR_NONE || !claim (self))
+    return;
+  switch (error->kind) {
+    case WB_ERROR_NONE:
+      break;
+    case WB_ERROR_NO_LOCATION:
+      GST_ELEMENT_ERROR (self, RESOURCE, NOT_FOUND,
+          ("No file name specified for writing."), (NULL));
+      break;
+    case WB_ERROR_OPEN:
+      GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+          ("Could not open file \"%s\" for writing: %s.", name, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_BUSY:
+      GST_ELEMENT_ERROR (self, RESOURCE, BUSY,
+          ("Could not open file \"%s\" for writing: an earlier call on it "
+           "still hangs.",
+              name),
+          ("a thread that was left behind still holds the file"));
+      break;
+    case WB_ERROR_NO_SIZE:
+      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+          ("File \"%s\": preallocate=require needs a size: set size-hint.",
+              name),
+          (NULL));
+      break;
+    case WB_ERROR_NO_SPACE:
+      post_no_space (self, error, name);
+      break;
+    case WB_ERROR_WRITE:
+    case WB_ERROR_SYNC:
+      post_write_failure (self, error, name);
+      break;
+    case WB_ERROR_SEEK:
+      GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
+          ("Error while seeking in file \"%s\" to %" G_GUINT64_FORMAT ": %s.",
+              name, error->offset, reason),
+          (NULL));
+      break;
+    case WB_ERROR_CLOSE:
+      GST_ELEMENT_ERROR (self, RESOURCE, CLOSE,
+          ("Error closing file \"%s\" after %" G_GUINT64_FORMAT " bytes: %s.",
+              name, error->offset, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_THREAD:
+      GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
+          ("Could not start a thread to write file \"%s\": %s.", name, reason),
+          (NULL));
+      break;
+  }
+  was_posted (self);
+}
+
+void
+wb_errors_post_of_file (GstWbFileSink *self, WbFile *file)
+{
+  WbError error;
+
+  if (wb_file_get_error (file, &error))
+    wb_errors_post (self, &error);
+}
+
+void
+wb_errors_post_open_failure (
+    GstWbFileSink *self, const WbError *error, const WbStall *stall)
+{
+  g_autofree gchar *name = NULL;
+  g_autofree gchar *what = NULL;
+
+  if (stall->call == NULL) {
+    wb_errors_post (self, error);
+    return;
+  }
+  name = wb_messages_get_name (self);
+  what = wb_messages_describe_stall (stall);
+  GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
+      ("Could not open file \"%s\" for writing: %s.", name, what), (NULL));
+}
+
+void
+wb_errors_post_unreadable (GstWbFileSink *self, GstBuffer *buffer)
+{
+  g_autofree gchar *name = wb_messages_get_name (self);
+
+  if (!claim (self))
+    return;
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+      ("Error while writing to file \"%s\": a buffer of %" G_GSIZE_FORMAT
+       " bytes could not be read.",
+          name, gst_buffer_get_size (buffer)),
+      ("mapping %" GST_PTR_FORMAT " failed", buffer));
+  was_posted (self);
+}
+
+gboolean
+wb_errors_post_timeout (
+    GstWbFileSink *self, const WbStall *stall, const gchar *consequence)
+{
+  g_autofree gchar *name = wb_messages_get_name (self);
+  g_autofree gchar *what = wb_messages_describe_stall (stall);
+  gboolean fatal = wb_settings_timeout_is_error (self);
+
+  if (!fatal) {
+    GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
+        ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
+  } else if (claim (self)) {
+    GST_ELEMENT_ERROR (self, RESOURCE, SYNC,
+        ("File \"%s\": %s; %s.", name, what, consequence), (NULL));
+    was_posted (self);
+  }
+  return fatal;
+}

@@ -1,0 +1,32 @@
+/* wbfilesink: what waits under the preroll lock
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The streaming thread holds that lock, which each state change needs, while it
+ * waits for the file: so each wait ends at unlock(), goes on in preroll, where
+ * the lock is released, and is taken up again. Owns WbWait. The streaming thread
+ * enters, and stop, which comes after it.
+ */
+#pragma once
+
+#include "element/gstwbfilesink.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  gint paused; /* atomic: between PLAYING and the next PLAYING */
+} WbWait;
+
+/* The state change, before the base class's. Any thread. */
+void wb_wait_set_paused (WbWait *wait, gboolean paused);
+/* After unlock(): waits in preroll, with the preroll lock released, for PLAYING
+ * or for the end. A step comes back as the base class's own flow return. */
+GstFlowReturn wb_wait_preroll (GstWbFileSink *self);
+/* Waits for the finishing sync, tells the world, and says how it went. `token`
+ * is that sync's, 0: it is to be requested. */
+GstFlowReturn wb_wait_finish (GstWbFileSink *self, WbFile *file, guint64 token);
+/* SYNC_AFTER: everything up to here is synced before this returns. */
+GstFlowReturn wb_wait_barrier (GstWbFileSink *self);
+
+G_END_DECLS
