@@ -16,7 +16,7 @@ static void
 io_restart (WbFile *file)
 {
   gboolean truncate = file->regular && file->mode != WB_OPEN_OVERWRITE
-      && file->planner.high_water > file->base;
+      && wb_planner_high_water (&file->planner) > file->base;
   int code = 0;
 
   file->hold_retirer = TRUE;
@@ -39,7 +39,7 @@ io_restart (WbFile *file)
   }
   if (!truncate)
     file->final_high_water =
-        MAX (file->final_high_water, file->planner.high_water);
+        MAX (file->final_high_water, wb_planner_high_water (&file->planner));
   wb_planner_restart (&file->planner, truncate && code == 0);
   /* A flush that came meanwhile found nothing written since the one before. */
   file->restart_pending = file->hold_retirer = FALSE;
@@ -65,12 +65,14 @@ close_target (WbFile *file)
   fd = file->fd;
   file->fd = -1;
   if (fd >= 0) {
-    wbf_enter (file, &file->io_call, "close", file->planner.high_water);
+    wbf_enter (
+        file, &file->io_call, "close", wb_planner_high_water (&file->planner));
     code = file->sys->close (fd) == 0 ? 0 : errno;
     wbf_leave (file, &file->io_call);
     /* EINTR: Linux has closed it all the same. */
     if (code != 0 && code != EINTR)
-      wbf_latch (file, WB_ERROR_CLOSE, code, "close", file->planner.high_water);
+      wbf_latch (file, WB_ERROR_CLOSE, code, "close",
+          wb_planner_high_water (&file->planner));
   }
 #ifndef G_OS_WIN32
   for (int i = 0; i < 2; i++)

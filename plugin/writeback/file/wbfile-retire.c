@@ -88,7 +88,7 @@ wbf_say_window (WbFile *file)
   static const char *const reasons[] = { "max-dirty-bytes", "max-dirty-time",
     "sync-interval", "no rate is known yet", "the least",
     "the share of the device", "a fast disk" };
-  guint64 window = file->planner.window;
+  guint64 window = wb_planner_window (&file->planner);
   WbWindowReason reason = file->window_reason;
   guint64 rate = wb_meter_rate (
       reason == WINDOW_FAST ? &file->disk_meter : &file->drain_meter);
@@ -151,7 +151,9 @@ wbf_update_window (WbFile *file, guint64 retired)
       fast ? MIN (FAST_CHUNK, MIN (together / FAST_BATCHES, window / 2))
            : bounds->chunk_size);
   wb_planner_set_patch_room (&file->planner,
-      reason == WINDOW_FAST ? most - MIN (most, file->planner.window) : 0);
+      reason == WINDOW_FAST
+          ? most - MIN (most, wb_planner_window (&file->planner))
+          : 0);
   wb_planner_set_start_step (&file->planner,
       wb_meter_rate (&file->drain_meter)
           / (file->by_sync ? SYNCS_A_SECOND : START_STEPS_A_SECOND));
@@ -222,7 +224,8 @@ wbf_update_share (WbFile *file)
 void
 wbf_check_recovered (WbFile *file)
 {
-  if (!file->stats.degraded || wbf_dirty_bytes (file) > file->planner.window)
+  if (!file->stats.degraded
+      || wbf_dirty_bytes (file) > wb_planner_window (&file->planner))
     return;
   file->stats.degraded = FALSE;
   file->events |= WB_EVENT_DEGRADED;
@@ -236,8 +239,9 @@ wbf_wake_retirer (WbFile *file)
   const WbPlanner *planner = &file->planner;
 
   if (!file->control
-      || (planner->starts_held && planner->flight_n == 0
-          && planner->drops.n == 0))
+      || (wb_planner_holds_starts (planner)
+          && wb_planner_in_flight (planner) == 0
+          && !wb_planner_has_drops (planner)))
     return;
   file->retirer_resting = FALSE;
   pthread_cond_signal (&file->retire_cond);
@@ -382,7 +386,7 @@ step_refused (WbFile *file, const WbStep *step, int code)
     return;
   }
   /* A hint: nothing is lost but cache. */
-  if (!file->planner.drop)
+  if (!wb_planner_is_dropping (&file->planner))
     return;
   wb_planner_stop_dropping (&file->planner);
   wbf_say_locked (file, WB_LOG_INFO,
@@ -403,7 +407,7 @@ retire_one_step (WbFile *file, const WbStep *step, gint64 *chunk_began_us)
     if (step->first_of_chunk)
       *began = now;
     /* The drain rate's clock runs while something is under write-out. */
-    if (file->planner.flight_n == 1 && !file->drained_by_sync)
+    if (wb_planner_in_flight (&file->planner) == 1 && !file->drained_by_sync)
       wbf_mark_drain (file, 0);
   }
 

@@ -79,7 +79,8 @@ static void
 check_fit (WbFile *file, guint64 expected, WbSizeSource source, guint64 free)
 {
   guint64 have =
-      MAX (file->planner.high_water, file->prealloc.end) - file->base;
+      MAX (wb_planner_high_water (&file->planner), file->prealloc.end)
+      - file->base;
 
   if (file->mode == WB_OPEN_OVERWRITE)
     have = MAX (have, MIN (file->old_blocks, file->size_at_open));
@@ -97,7 +98,7 @@ void
 wbf_reserve_ahead (WbFile *file, guint64 write_end)
 {
   WbPrealloc *prealloc = &file->prealloc;
-  guint64 high_water = file->planner.high_water;
+  guint64 high_water = wb_planner_high_water (&file->planner);
   guint64 offset, length, expected, free;
   WbSizeSource source;
   int code;
@@ -152,7 +153,8 @@ call_fstat (WbFile *file, struct stat *status)
 {
   int code;
 
-  wbf_enter (file, &file->io_call, "fstat", file->planner.high_water);
+  wbf_enter (
+      file, &file->io_call, "fstat", wb_planner_high_water (&file->planner));
   code = file->sys->fstat (file->fd, status) == 0 ? 0 : errno;
   wbf_leave (file, &file->io_call);
   return code;
@@ -184,7 +186,7 @@ punch_rest (WbFile *file, const struct stat *status)
 void
 wbf_trim (WbFile *file)
 {
-  guint64 high_water = file->planner.high_water;
+  guint64 high_water = wb_planner_high_water (&file->planner);
   struct stat status;
   int code;
 

@@ -20,7 +20,7 @@ drain (WbFile *file, guint64 generation)
       return FALSE;
     wb_planner_release (&file->planner, TRUE);
     if (file->retirer_resting && !wb_planner_is_draining (&file->planner)
-        && file->planner.drops.n == 0)
+        && !wb_planner_has_drops (&file->planner))
       break;
     wbf_wake_retirer (file);
     wbf_wait_until (file, &file->io_cond, -1);
@@ -35,8 +35,8 @@ call_sync (WbFile *file, Call *call, WbSyncKind kind)
   gint64 took;
   int code;
 
-  wbf_enter (
-      file, call, data ? "fdatasync" : "fsync", file->planner.high_water);
+  wbf_enter (file, call, data ? "fdatasync" : "fsync",
+      wb_planner_high_water (&file->planner));
   do
     code = (data ? file->sys->sync_data (file->fd) : file->sys->sync (file->fd))
             == 0
@@ -108,7 +108,7 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
   if (file->abandoned)
     return WB_RESULT_CANCELLED;
 
-  covered = file->planner.high_water;
+  covered = wb_planner_high_water (&file->planner);
   /* Also after an error: what was taken before it shall be on the disk. But an
    * fsync that failed is never asked again: it might say 0. */
   if (file->sync_failed)
@@ -146,7 +146,7 @@ sync_now (WbFile *file, WbSyncKind kind, gboolean finish, guint64 generation)
 static void
 say_sync_asked (WbFile *file, gboolean finish)
 {
-  guint64 high_water = file->planner.high_water;
+  guint64 high_water = wb_planner_high_water (&file->planner);
   guint64 dirty = wbf_dirty_bytes (file);
 
   wbf_say_locked (file, WB_LOG_DEBUG,
@@ -229,7 +229,7 @@ begin_interval_sync (WbFile *file)
    * after it began: at full speed it would not return while the file is being
    * written. Its time and its bytes count for the drain rate. */
   wb_planner_hold_starts (&file->planner, TRUE);
-  if (file->planner.flight_n == 0)
+  if (wb_planner_in_flight (&file->planner) == 0)
     wbf_mark_drain (file, 0);
   file->drained_by_sync = TRUE;
 }
@@ -243,8 +243,8 @@ end_interval_sync (WbFile *file, guint64 covered)
   if (file->control) {
     wb_planner_hold_starts (&file->planner, FALSE);
     wb_planner_release_below (&file->planner, covered);
-    file->synced_goal = file->drain_meter.total + file->planner.ready.bytes
-        + file->planner.flight_bytes;
+    file->synced_goal =
+        file->drain_meter.total + wb_planner_draining (&file->planner);
     file->drained_by_sync = file->synced_goal > file->drain_meter.total;
     wbf_wake_retirer (file);
   }
@@ -254,7 +254,8 @@ end_interval_sync (WbFile *file, guint64 covered)
 static void
 sync_interval (WbFile *file)
 {
-  guint64 generation = file->generation, covered = file->planner.high_water;
+  guint64 generation = file->generation,
+          covered = wb_planner_high_water (&file->planner);
   gint64 began = g_get_monotonic_time ();
   gboolean durable;
   int code;

@@ -33,7 +33,8 @@ batches_a_write (const WbFile *file)
     return 1;
   most = MIN (wb_meter_rate (&file->write_meter) / UNCONTROLLED_WRITES_A_SECOND,
       file->queue_bound / 4);
-  return CLAMP (most / file->planner.batch, 1, UNCONTROLLED_BATCHES);
+  return CLAMP (
+      most / wb_planner_batch (&file->planner), 1, UNCONTROLLED_BATCHES);
 }
 
 /* How much is worth a write: what the caller said, and, while the stream goes
@@ -42,7 +43,8 @@ static guint64
 write_goal (const WbFile *file)
 {
   guint64 batches = batches_a_write (file);
-  guint64 most = MIN (batches * file->planner.batch, file->queue_bound / 4);
+  guint64 most =
+      MIN (batches * wb_planner_batch (&file->planner), file->queue_bound / 4);
 
   if (!file->lively || !file->seekable)
     return file->wake_bytes;
@@ -106,7 +108,7 @@ wbf_wait_for_data (WbFile *file)
 static gsize
 write_limit (WbFile *file)
 {
-  guint64 most = batches_a_write (file) * file->planner.batch;
+  guint64 most = batches_a_write (file) * wb_planner_batch (&file->planner);
 
   if (!file->seekable)
     return STREAM_WRITE;
@@ -134,7 +136,7 @@ fits (WbFile *file)
   if (file->shared == NULL)
     return TRUE;
   cost = wb_planner_cost (&file->planner, run->offset, run->bytes);
-  return wbf_dirty_bytes (file) + cost <= 2 * file->planner.batch
+  return wbf_dirty_bytes (file) + cost <= 2 * wb_planner_batch (&file->planner)
       || wb_device_has_room (file->shared, cost);
 }
 
@@ -252,7 +254,7 @@ account_write (WbFile *file, guint64 offset, gsize bytes)
   wbf_update_share (file);
   file->stats.peak_dirty_bytes =
       MAX (file->stats.peak_dirty_bytes, wb_planner_dirty (&file->planner));
-  if (file->planner.ready.n > 0)
+  if (wb_planner_has_ready (&file->planner))
     wbf_wake_retirer (file);
 }
 

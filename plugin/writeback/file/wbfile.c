@@ -231,19 +231,21 @@ wb_file_open (const WbFileConfig *config, WbError *error, WbStall *stall)
 static void
 fill_stats (WbFile *file, WbStats *stats)
 {
-  guint64 high_water =
-      file->seekable ? file->planner.high_water : file->stream_offset;
+  WbPlannerCounters counters = wb_planner_counters (&file->planner);
+  guint64 high_water = file->seekable ? wb_planner_high_water (&file->planner)
+                                      : file->stream_offset;
 
   *stats = file->stats;
   stats->high_water = high_water;
   stats->queued_bytes = file->queued;
   stats->dirty_bytes = wbf_dirty_bytes (file);
-  stats->chunks_started = file->planner.chunks_started;
-  stats->chunks_retired = file->planner.chunks_retired;
-  stats->back_patches = file->planner.back_patches;
-  stats->late_back_patches = file->planner.late_back_patches;
+  stats->chunks_started = counters.chunks_started;
+  stats->chunks_retired = counters.chunks_retired;
+  stats->back_patches = counters.back_patches;
+  stats->late_back_patches = counters.late_back_patches;
   stats->drain_rate = wb_meter_rate (&file->drain_meter);
-  stats->window = file->control ? file->planner.window : G_MAXUINT64;
+  stats->window =
+      file->control ? wb_planner_window (&file->planner) : G_MAXUINT64;
   stats->error = file->error;
   stats->final_size = MAX (high_water, file->final_high_water);
   if (file->regular && file->mode != WB_OPEN_TRUNCATE)
