@@ -43,6 +43,8 @@ gint wb_main (int argc, char **argv, WbSuiteFunc suite, const gchar *name,
   }
 
 TCase *wb_tcase (Suite *suite, const gchar *name);
+/* In the directory of the test that runs. */
+gchar *wb_path (const gchar *name);
 
 /* A program that cannot show anything here says why and returns this. */
 gint wb_skip_all (const gchar *format, ...) G_GNUC_PRINTF (1, 2);
@@ -67,7 +69,6 @@ gboolean wb_sink_is_filesink (void);
 
 /* Files */
 
-gchar *wb_path (const gchar *name);
 void wb_file_write (const gchar *path, gconstpointer data, gsize size);
 GByteArray *wb_file_read (const gchar *path);
 gint64 wb_file_size (const gchar *path);

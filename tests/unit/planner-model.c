@@ -115,7 +115,7 @@ model_end (const WbStep *step)
 
   if (step->kind != WB_STEP_RETIRE)
     return;
-  if (model->planner.retire_whole) {
+  if (wb_planner_retires_whole (&model->planner)) {
     first = 0;
     last = FILE_PAGES - 1;
   }
@@ -152,7 +152,7 @@ checked_write (guint64 offset, guint64 length)
       wb_planner_release (planner, FALSE);
     /* The writer waits; the sync that holds the starts ends. */
     if (!advance ()) {
-      g_assert_true (planner->starts_held);
+      g_assert_true (wb_planner_holds_starts (planner));
       wb_planner_hold_starts (planner, FALSE);
     }
     g_assert_cmpuint (patience++, <, 100000);
@@ -160,7 +160,7 @@ checked_write (guint64 offset, guint64 length)
   model_write (offset, length);
   wb_planner_wrote (planner, offset, length);
   g_assert_cmpuint (wb_planner_dirty (planner), <=,
-      planner->window + planner->patch_room + WB_BATCH);
+      wb_planner_window (planner) + wb_planner_patch_room (planner) + WB_BATCH);
 }
 
 static void
@@ -169,7 +169,7 @@ write_forward (guint64 *at, guint64 length)
   guint64 end = MIN (*at + length, (guint64) FILE_PAGES * PAGE);
 
   while (*at < end) {
-    guint64 batch = model->planner.batch;
+    guint64 batch = wb_planner_batch (&model->planner);
     guint64 part = MIN (end - *at, batch - *at % batch);
 
     checked_write (*at, part);
@@ -190,9 +190,8 @@ model_reset (guint64 window, guint64 chunk)
 static void
 check_count (void)
 {
-  guint64 slack = 2 * PAGE
-      * (guint64) (model->planner.waiting.n + model->planner.ready.n
-          + model->planner.flight_n + 1);
+  guint64 slack =
+      2 * PAGE * (guint64) (wb_planner_ranges (&model->planner) + 1);
 
   g_assert_cmpuint (
       wb_planner_dirty (&model->planner) + slack, >=, model_dirty ());
@@ -211,8 +210,8 @@ finish_and_check (void)
     g_assert_cmpint (model->state[p], ==, CLEAN);
     g_assert_true (model->started[p] || !model->written[p]);
   }
-  g_assert_cmpuint (
-      model->planner.chunks_started, ==, model->planner.chunks_retired);
+  g_assert_cmpuint (wb_planner_counters (&model->planner).chunks_started, ==,
+      wb_planner_counters (&model->planner).chunks_retired);
 
   wb_planner_settle (&model->planner);
   while (advance ())
@@ -272,7 +271,7 @@ random_operation (guint64 *at)
       random_bounds ();
       /* What is dirty now may exceed a window that shrank. */
       wb_planner_hold_starts (planner, FALSE);
-      while (wb_planner_dirty (planner) > planner->window) {
+      while (wb_planner_dirty (planner) > wb_planner_window (planner)) {
         if (!wb_planner_is_draining (planner))
           wb_planner_release (planner, FALSE);
         advance ();
@@ -291,7 +290,8 @@ random_operation (guint64 *at)
       break;
     case 9: /* ... or ends */
       wb_planner_hold_starts (planner, FALSE);
-      wb_planner_release_below (planner, random_below (planner->high_water));
+      wb_planner_release_below (
+          planner, random_below (wb_planner_high_water (planner)));
       break;
     default:
       write_forward (at, random_below (2 * WB_BATCH) + 1);
@@ -342,7 +342,8 @@ test_clusters (void)
     checked_write (4000, 60);
     g_assert_cmpuint (model->reads, ==, 0);
     if (sizes[s] <= 8 * WB_BATCH)
-      g_assert_cmpuint (model->planner.late_back_patches, <=, 2);
+      g_assert_cmpuint (
+          wb_planner_counters (&model->planner).late_back_patches, <=, 2);
     finish_and_check ();
   }
 }

@@ -96,9 +96,9 @@ test_seeks_do_not_reset_chunks (void)
   begin (0);
   for (guint64 at = 0; at < 256 * MIB; at += 2 * MIB)
     write_cluster (at, at + 2 * MIB);
-  g_assert_cmpuint (planner.chunk_number, >=, 7);
-  g_assert_cmpuint (planner.back_patches, ==, 128);
-  g_assert_cmpuint (planner.late_back_patches, ==, 0);
+  g_assert_cmpuint (wb_planner_counters (&planner).chunks_cut, >=, 7);
+  g_assert_cmpuint (wb_planner_counters (&planner).back_patches, ==, 128);
+  g_assert_cmpuint (wb_planner_counters (&planner).late_back_patches, ==, 0);
 }
 
 static void
@@ -152,7 +152,7 @@ test_late_patch_joins_the_next_chunk (void)
   wb_planner_wrote (&planner, 5 * MIB + 100, 8);
   g_assert_cmpuint (before, ==, MIB);
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, MIB);
-  g_assert_cmpuint (planner.late_back_patches, ==, 1);
+  g_assert_cmpuint (wb_planner_counters (&planner).late_back_patches, ==, 1);
   g_assert_cmpuint (wb_planner_cost (&planner, 5 * MIB + 200, 8), ==, 0);
   write_run (CHUNK, 2 * CHUNK - MIB);
   g_assert_cmpuint (run_all (WB_STEP_START, NULL), ==, 0);
@@ -225,8 +225,8 @@ test_window_full_of_patches (void)
 static guint64
 fill_window (void)
 {
-  while (wb_planner_may_write (&planner, planner.high_water, MIB))
-    wb_planner_wrote (&planner, planner.high_water, MIB);
+  while (wb_planner_may_write (&planner, wb_planner_high_water (&planner), MIB))
+    wb_planner_wrote (&planner, wb_planner_high_water (&planner), MIB);
   return wb_planner_dirty (&planner);
 }
 
@@ -249,7 +249,8 @@ test_room_for_late_patches (void)
   g_assert_false (wb_planner_may_write (&planner, 12 * MIB, 8));
 
   wb_planner_release (&planner, TRUE);
-  g_assert_false (wb_planner_may_write (&planner, planner.high_water, MIB));
+  g_assert_false (
+      wb_planner_may_write (&planner, wb_planner_high_water (&planner), MIB));
   /* From where the starts are on, upwards, and then what lies below. */
   do {
     g_assert_true (wb_planner_next (&planner, &step));
@@ -272,7 +273,7 @@ test_holes_count_nothing (void)
   write_run (0, MIB);
   write_run (1000 * MIB, 1001 * MIB);
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, 2 * MIB);
-  g_assert_cmpuint (planner.high_water, ==, 1001 * MIB);
+  g_assert_cmpuint (wb_planner_high_water (&planner), ==, 1001 * MIB);
   g_assert_true (wb_planner_may_write (&planner, 5000 * MIB, MIB));
 }
 
@@ -397,7 +398,7 @@ test_small_windows_have_small_chunks (void)
   g_assert_true (wb_planner_next (&planner, &step));
   g_assert_cmpuint (step.chunk_span.end, ==, 4 * MIB);
   wb_planner_set_bounds (&planner, 1, CHUNK);
-  g_assert_cmpuint (planner.window, ==, 2 * MIB);
+  g_assert_cmpuint (wb_planner_window (&planner), ==, 2 * MIB);
 }
 
 static void
@@ -407,8 +408,8 @@ test_small_chunks_have_small_batches (void)
 
   begin (0);
   wb_planner_set_bounds (&planner, MIB, MIB / 2);
-  g_assert_cmpuint (planner.batch, ==, MIB / 2);
-  g_assert_cmpuint (planner.window, ==, MIB);
+  g_assert_cmpuint (wb_planner_batch (&planner), ==, MIB / 2);
+  g_assert_cmpuint (wb_planner_window (&planner), ==, MIB);
   wb_planner_wrote (&planner, 0, MIB / 2);
   g_assert_true (wb_planner_may_write (&planner, MIB / 2, MIB / 2));
   g_assert_false (wb_planner_may_write (&planner, MIB / 2, MIB / 2 + 1));
@@ -421,9 +422,9 @@ test_small_chunks_have_small_batches (void)
   g_assert_cmpuint (wb_planner_cost (&planner, 100, 8), ==, MIB / 2);
   /* However small the chunk that is asked for, and whatever the window. */
   wb_planner_set_bounds (&planner, 1, 1);
-  g_assert_cmpuint (planner.batch, ==, MIB / 2);
-  g_assert_cmpuint (planner.chunk_size, ==, MIB / 2);
-  g_assert_cmpuint (planner.window, ==, MIB);
+  g_assert_cmpuint (wb_planner_batch (&planner), ==, MIB / 2);
+  g_assert_cmpuint (wb_planner_chunk_size (&planner), ==, MIB / 2);
+  g_assert_cmpuint (wb_planner_window (&planner), ==, MIB);
 }
 
 /* Half a window of 11 MiB is a chunk of five: what is beyond it is not waited
@@ -464,8 +465,9 @@ test_restart_after_truncation (void)
   write_run (3 * MIB, 90 * MIB);
   wb_planner_restart (&planner, TRUE);
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
-  g_assert_cmpuint (planner.high_water, ==, 3 * MIB);
-  g_assert_cmpuint (planner.chunks_started, ==, planner.chunks_retired);
+  g_assert_cmpuint (wb_planner_high_water (&planner), ==, 3 * MIB);
+  g_assert_cmpuint (wb_planner_counters (&planner).chunks_started, ==,
+      wb_planner_counters (&planner).chunks_retired);
   g_assert_cmpuint (run_all (WB_STEP_START, NULL), ==, 0);
 }
 
@@ -493,7 +495,7 @@ test_restart_in_place_ends_clean (void)
   run_all (WB_STEP_START, NULL);
   write_run (0, MIB / 2);
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, MIB / 2);
-  g_assert_cmpuint (planner.late_back_patches, ==, 0);
+  g_assert_cmpuint (wb_planner_counters (&planner).late_back_patches, ==, 0);
   wb_planner_release (&planner, TRUE);
   run_all (WB_STEP_START, NULL);
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
@@ -507,8 +509,8 @@ test_passive_only_counts (void)
   for (guint64 at = 0; at < 256 * MIB; at += 2 * MIB)
     write_cluster (at, at + 2 * MIB);
   g_assert_cmpuint (wb_planner_dirty (&planner), ==, 0);
-  g_assert_cmpuint (planner.back_patches, ==, 128);
-  g_assert_cmpuint (planner.high_water, ==, 256 * MIB);
+  g_assert_cmpuint (wb_planner_counters (&planner).back_patches, ==, 128);
+  g_assert_cmpuint (wb_planner_high_water (&planner), ==, 256 * MIB);
   g_assert_cmpuint (run_all (WB_STEP_START, NULL), ==, 0);
 }
 

@@ -93,7 +93,7 @@ wb_retirer_has_control (const WbRetirer *retirer)
 guint64
 wb_retirer_high_water (const WbRetirer *retirer)
 {
-  return retirer->planner.high_water;
+  return wb_planner_high_water (&retirer->planner);
 }
 
 guint64
@@ -105,7 +105,7 @@ wb_retirer_dirty_bytes (const WbRetirer *retirer)
 guint64
 wb_retirer_batch (const WbRetirer *retirer)
 {
-  return retirer->planner.batch;
+  return wb_planner_batch (&retirer->planner);
 }
 
 const WbMeter *
@@ -124,15 +124,16 @@ void
 wb_retirer_fill_stats (const WbRetirer *retirer, WbStats *stats)
 {
   const WbPlanner *planner = &retirer->planner;
+  WbPlannerCounters counters = wb_planner_counters (planner);
 
   stats->dirty_bytes = wb_planner_dirty (planner);
   stats->peak_dirty_bytes = retirer->peak_dirty_bytes;
-  stats->chunks_started = planner->chunks_started;
-  stats->chunks_retired = planner->chunks_retired;
-  stats->back_patches = planner->back_patches;
-  stats->late_back_patches = planner->late_back_patches;
+  stats->chunks_started = counters.chunks_started;
+  stats->chunks_retired = counters.chunks_retired;
+  stats->back_patches = counters.back_patches;
+  stats->late_back_patches = counters.late_back_patches;
   stats->drain_rate = wb_meter_rate (wb_share_drain_meter (retirer->share));
-  stats->window = retirer->control ? planner->window : G_MAXUINT64;
+  stats->window = retirer->control ? wb_planner_window (planner) : G_MAXUINT64;
   stats->degraded = retirer->degraded;
   g_strlcpy (stats->mechanism,
       retirer->refused ? "none (refused)" : retirer->facts->mechanism,
@@ -151,7 +152,7 @@ update_window (WbRetirer *retirer, guint64 retired) WB_REQUIRES (wb_locked)
   wb_planner_set_bounds (planner, window->size, window->chunk_size);
   wb_planner_set_patch_room (planner,
       window->reason == WB_WINDOW_FAST
-          ? window->most - MIN (window->most, planner->window)
+          ? window->most - MIN (window->most, wb_planner_window (planner))
           : 0);
   wb_planner_set_start_step (planner, window->start_step);
 }
@@ -188,7 +189,8 @@ void
 wb_retirer_check_recovered (WbRetirer *retirer)
 {
   if (!retirer->degraded
-      || wb_planner_dirty (&retirer->planner) > retirer->planner.window)
+      || wb_planner_dirty (&retirer->planner)
+          > wb_planner_window (&retirer->planner))
     return;
   retirer->degraded = FALSE;
   wb_core_raise (retirer->core, WB_EVENT_DEGRADED);
@@ -209,7 +211,7 @@ wb_retirer_may_write (const WbRetirer *retirer, guint64 offset, guint64 bytes)
   if (!wb_share_is_shared (retirer->share))
     return TRUE;
   cost = wb_planner_cost (planner, offset, bytes);
-  return wb_planner_dirty (planner) + cost <= 2 * planner->batch
+  return wb_planner_dirty (planner) + cost <= 2 * wb_planner_batch (planner)
       || wb_share_has_room (retirer->share, cost);
 }
 
@@ -253,8 +255,9 @@ wake (WbRetirer *retirer)
   const WbPlanner *planner = &retirer->planner;
 
   if (!retirer->control
-      || (planner->starts_held && planner->flight_n == 0
-          && planner->drops.n == 0))
+      || (wb_planner_holds_starts (planner)
+          && wb_planner_in_flight (planner) == 0
+          && !wb_planner_has_drops (planner)))
     return;
   retirer->resting = FALSE;
   wb_core_wake (retirer->core, WB_RETIRER);
@@ -267,7 +270,7 @@ wb_retirer_wrote (WbRetirer *retirer, guint64 offset, guint64 bytes)
   count_dirty (retirer);
   retirer->peak_dirty_bytes =
       MAX (retirer->peak_dirty_bytes, wb_planner_dirty (&retirer->planner));
-  if (retirer->planner.ready.n > 0)
+  if (wb_planner_has_ready (&retirer->planner))
     wake (retirer);
 }
 
@@ -285,7 +288,7 @@ wb_retirer_drain_some (WbRetirer *retirer)
     return TRUE;
   wb_planner_release (&retirer->planner, TRUE);
   if (retirer->resting && !wb_planner_is_draining (&retirer->planner)
-      && retirer->planner.drops.n == 0)
+      && !wb_planner_has_drops (&retirer->planner))
     return TRUE;
   wake (retirer);
   wb_core_wait (retirer->core, WB_IO, -1);
@@ -355,7 +358,7 @@ wb_retirer_sync_begins (WbRetirer *retirer)
   if (!retirer->control)
     return;
   wb_planner_hold_starts (&retirer->planner, TRUE);
-  if (retirer->planner.flight_n == 0)
+  if (wb_planner_in_flight (&retirer->planner) == 0)
     wb_share_mark (retirer->share);
   retirer->drained_by_sync = TRUE;
 }
@@ -380,8 +383,7 @@ wb_retirer_sync_ends (WbRetirer *retirer, guint64 covered)
     return;
   wb_planner_hold_starts (planner, FALSE);
   wb_planner_release_below (planner, covered);
-  retirer->synced_goal =
-      drained (retirer) + planner->ready.bytes + planner->flight_bytes;
+  retirer->synced_goal = drained (retirer) + wb_planner_draining (planner);
   retirer->drained_by_sync = retirer->synced_goal > drained (retirer);
   wake (retirer);
 }
@@ -460,7 +462,7 @@ step_refused (WbRetirer *retirer, const WbStep *step, int code)
     return;
   }
   /* A hint: nothing is lost but cache. */
-  if (!retirer->planner.drop)
+  if (!wb_planner_is_dropping (&retirer->planner))
     return;
   wb_planner_stop_dropping (&retirer->planner);
   wb_core_say_locked (retirer->core, WB_LOG_INFO,
@@ -480,7 +482,8 @@ make_step (WbRetirer *retirer, const WbStep *step)
       retirer->chunk_began_us[step->chunk % WB_CHUNK_CAPACITY] =
           g_get_monotonic_time ();
     /* The drain rate's clock runs while something is under write-out. */
-    if (retirer->planner.flight_n == 1 && !retirer->drained_by_sync)
+    if (wb_planner_in_flight (&retirer->planner) == 1
+        && !retirer->drained_by_sync)
       wb_share_mark (retirer->share);
   }
 
@@ -514,7 +517,7 @@ wb_retirer_run (WbRetirer *retirer)
       make_step (retirer, &step);
       wb_core_notify (core);
       if (retirer->control)
-        wb_share_say (retirer->share, retirer->planner.window);
+        wb_share_say (retirer->share, wb_planner_window (&retirer->planner));
       continue;
     }
     retirer->resting = TRUE;

@@ -1,10 +1,24 @@
-/* wbfilesink: sets of byte ranges
+/* wbfilesink: byte ranges, and sets of them
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "policy/wbrange.h"
 
 #include <string.h>
+
+gboolean
+wb_range_step_over (const WbRange *range, guint64 *offset, guint64 *end)
+{
+  if (range->start >= range->end || range->end <= *offset
+      || range->start >= *end)
+    return FALSE;
+  if (range->start <= *offset) {
+    *offset = range->end;
+    return TRUE;
+  }
+  *end = range->start;
+  return FALSE;
+}
 
 void
 wb_range_set_clear (WbRangeSet *set)
@@ -152,4 +166,12 @@ wb_range_set_first_beyond (const WbRangeSet *set, guint64 offset)
   while (i < set->n && set->ranges[i].end <= offset)
     i++;
   return i < set->n ? &set->ranges[i] : NULL;
+}
+
+gboolean
+wb_range_set_step_over (const WbRangeSet *set, guint64 *offset, guint64 *end)
+{
+  const WbRange *range = wb_range_set_first_beyond (set, *offset);
+
+  return range != NULL && wb_range_step_over (range, offset, end);
 }

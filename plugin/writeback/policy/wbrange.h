@@ -1,4 +1,4 @@
-/* wbfilesink: sets of byte ranges
+/* wbfilesink: byte ranges, and sets of them
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
@@ -6,7 +6,8 @@
  * capacity: no allocation, so that the planner can be copied, reset and tested
  * by the thousand. A set that is full does not fail: it joins the two
  * neighbours with the smallest gap, so it may come to hold bytes that nobody
- * added, but never loses one.
+ * added, but never loses one. With the little arithmetic on offsets that the
+ * policies have in common.
  */
 #pragma once
 
@@ -32,6 +33,38 @@ typedef struct
   guint64 bytes; /* sum of the lengths */
 } WbRangeSet;
 
+/* --- offsets --- */
+
+static inline guint64
+wb_round_down (guint64 offset, guint64 unit)
+{
+  return offset - offset % unit;
+}
+
+/* The largest offset there is, where the sum would go round. */
+static inline guint64
+wb_round_up (guint64 offset, guint64 unit)
+{
+  return offset > G_MAXUINT64 - unit ? G_MAXUINT64
+                                     : wb_round_down (offset + unit - 1, unit);
+}
+
+/* 0, where the difference would be less. */
+static inline guint64
+wb_subtract (guint64 offset, guint64 length)
+{
+  return offset > length ? offset - length : 0;
+}
+
+/* --- ranges --- */
+
+/* If `*offset` lies in the range, moves it past it and returns TRUE; else
+ * lowers `*end` to where the range begins, if it begins between the two. */
+gboolean wb_range_step_over (
+    const WbRange *range, guint64 *offset, guint64 *end);
+
+/* --- sets --- */
+
 void wb_range_set_clear (WbRangeSet *set);
 /* Adds [start, end), joining what it touches. Returns by how many bytes the
  * set grew; more than the range's own length when the set was full. */
@@ -45,5 +78,8 @@ guint64 wb_range_set_covered (
 /* The first range that ends beyond `offset`, or NULL. */
 const WbRange *wb_range_set_first_beyond (
     const WbRangeSet *set, guint64 offset);
+/* The same as wb_range_step_over(), with the first range beyond `*offset`. */
+gboolean wb_range_set_step_over (
+    const WbRangeSet *set, guint64 *offset, guint64 *end);
 
 G_END_DECLS
