@@ -62,6 +62,7 @@ static GstStaticPadTemplate sink_template = GST_STATIC_PAD_TEMPLATE (
 static GstFlowReturn
 gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
 {
+  wb_assume_stream_thread (); /* the base class calls no other */
   /* Once a buffer: unchecked. */
   return wb_feed_buffer ((GstWbFileSink *) sink, buffer);
 }
@@ -69,11 +70,12 @@ gst_wb_file_sink_render (GstBaseSink *sink, GstBuffer *buffer)
 static GstFlowReturn
 gst_wb_file_sink_render_list (GstBaseSink *sink, GstBufferList *list)
 {
+  wb_assume_stream_thread ();
   return wb_feed_list ((GstWbFileSink *) sink, list);
 }
 
 static gboolean
-seek (GstWbFileSink *self, guint64 position)
+seek (GstWbFileSink *self, guint64 position) WB_REQUIRES (wb_stream_thread)
 {
   guint64 from, furthest;
 
@@ -101,6 +103,7 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
   if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
     const GstSegment *segment;
 
+    wb_assume_stream_thread (); /* a serialized event */
     gst_event_parse_segment (event, &segment);
     wb_size_note_segment (wb_current_peek (&self->current), segment);
     if (segment->format == GST_FORMAT_BYTES && !seek (self, segment->start)) {

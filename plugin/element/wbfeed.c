@@ -78,8 +78,8 @@ to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
  * to it, and a memory can only be mapped 255 times at once, while a queue may
  * hold more buffers than that of one and the same memory. */
 static gboolean
-hand_over_memory (
-    WbFile *file, GstBuffer *buffer, GstMemory *memory, gsize copy_max)
+hand_over_memory (WbFile *file, GstBuffer *buffer, GstMemory *memory,
+    gsize copy_max) WB_REQUIRES (wb_locked, wb_stream_thread)
 {
   GstMapInfo map;
 
@@ -107,6 +107,7 @@ copy_max (GstBuffer *buffer)
 
 static gboolean
 hand_over (WbFile *file, GstBuffer *buffer)
+    WB_REQUIRES (wb_locked, wb_stream_thread)
 {
   gsize most = copy_max (buffer);
   guint n = gst_buffer_n_memory (buffer);
@@ -122,6 +123,7 @@ hand_over (WbFile *file, GstBuffer *buffer)
 /* Waits until `bytes` fit the queue. On GST_FLOW_OK the file is locked. */
 static GstFlowReturn
 begin (GstWbFileSink *self, WbFile *file, gsize bytes)
+    WB_REQUIRES (wb_stream_thread)
 {
   for (;;) {
     GstFlowReturn flow;
@@ -159,8 +161,8 @@ nth (GstBuffer *single, GstBufferList *list, guint i)
 
 /* One buffer, or a list of them, in system memory: `size` bytes in all. */
 static GstFlowReturn
-write_buffers (
-    GstWbFileSink *self, GstBuffer *single, GstBufferList *list, gsize size)
+write_buffers (GstWbFileSink *self, GstBuffer *single, GstBufferList *list,
+    gsize size) WB_REQUIRES (wb_stream_thread)
 {
   guint n = list != NULL ? gst_buffer_list_length (list) : 1;
   WbFile *file = wb_current_peek (&self->current);
@@ -172,6 +174,8 @@ write_buffers (
     flow = begin (self, file, size);
     if (flow != GST_FLOW_OK)
       return flow;
+    /* begin() has locked it: that is what OK says. */
+    wb_assume_locked ();
     for (guint i = 0; i < n && unreadable == NULL; i++) {
       GstBuffer *buffer = nth (single, list, i);
 

@@ -22,7 +22,9 @@ void wb_feed_init (WbFeed *feed);
 void wb_feed_clear (WbFeed *feed);
 /* Hand over what stays the caller's, and wait for room in the queue, and for a
  * sync where a buffer asks for one. Errors have been posted. */
-GstFlowReturn wb_feed_buffer (GstWbFileSink *self, GstBuffer *buffer);
-GstFlowReturn wb_feed_list (GstWbFileSink *self, GstBufferList *list);
+GstFlowReturn wb_feed_buffer (GstWbFileSink *self, GstBuffer *buffer)
+    WB_REQUIRES (wb_stream_thread);
+GstFlowReturn wb_feed_list (GstWbFileSink *self, GstBufferList *list)
+    WB_REQUIRES (wb_stream_thread);
 
 G_END_DECLS

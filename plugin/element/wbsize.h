@@ -29,6 +29,7 @@ void wb_size_ask (GstWbFileSink *self);
  * wb_file_end(). Inline, as what follows, for it is done once a buffer. */
 static inline void
 wb_size_note_time (WbSize *size, WbFile *file, GstBuffer *buffer)
+    WB_REQUIRES (wb_locked, wb_stream_thread)
 {
   GstClockTime time = GST_BUFFER_DTS_OR_PTS (buffer);
 
