@@ -142,7 +142,7 @@ wb_file_set_bounds (WbFile *file, const WbBounds *bounds)
   wb_core_lock (rooms->core);
   wb_core_set_bounds (rooms->core, bounds);
   wb_retirer_update_window (rooms->retirer);
-  wb_intake_update_bound (rooms->intake);
+  wb_intake_update_bound (rooms->intake, 0);
   if (file->opened)
     wb_life_start_syncer (file);
   wb_core_wake (rooms->core, WB_SYNCER);

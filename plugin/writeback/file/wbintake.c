@@ -110,7 +110,7 @@ wb_intake_free (WbIntake *intake)
 void
 wb_intake_set_up (WbIntake *intake)
 {
-  wb_intake_update_bound (intake);
+  wb_intake_update_bound (intake, 0);
   intake->push_offset = intake->facts->base;
 }
 
@@ -428,18 +428,11 @@ wb_intake_flush (WbIntake *intake, GArray *owners)
   call_io_thread (intake);
 }
 
-/* `written` bytes have just been taken by the target. */
-static void
-update_bound (WbIntake *intake, guint64 written) WB_REQUIRES (wb_locked)
+void
+wb_intake_update_bound (WbIntake *intake, guint64 written)
 {
   wb_limits_queue (&intake->limit, wb_core_bounds (intake->core),
       &intake->write_meter, wb_retirer_drain_meter (intake->retirer), written);
-}
-
-void
-wb_intake_update_bound (WbIntake *intake)
-{
-  update_bound (intake, 0);
 }
 
 void
@@ -575,12 +568,6 @@ void
 wb_intake_note_write (WbIntake *intake, guint64 bytes, gint64 took_us)
 {
   wb_meter_note (&intake->write_meter, bytes, took_us, TRUE);
-}
-
-void
-wb_intake_note_written (WbIntake *intake, guint64 bytes)
-{
-  update_bound (intake, bytes);
 }
 
 void

@@ -60,8 +60,10 @@ void wb_intake_discard (WbIntake *intake, GArray *owners)
 /* The same for a flush: a new generation begins, and the I/O thread has to
  * restart. */
 void wb_intake_flush (WbIntake *intake, GArray *owners) WB_REQUIRES (wb_locked);
-/* The bounds have changed. */
-void wb_intake_update_bound (WbIntake *intake) WB_REQUIRES (wb_locked);
+/* The target has just taken `written` bytes, or, with 0, the bounds have
+ * changed. */
+void wb_intake_update_bound (WbIntake *intake, guint64 written)
+    WB_REQUIRES (wb_locked);
 void wb_intake_fill_stats (const WbIntake *intake, WbStats *stats)
     WB_REQUIRES (wb_locked);
 
@@ -100,9 +102,6 @@ void wb_intake_wake_caller (WbIntake *intake)
     WB_REQUIRES (wb_locked, wb_io_thread);
 /* The target took `bytes` in one write, in `took_us`. */
 void wb_intake_note_write (WbIntake *intake, guint64 bytes, gint64 took_us)
-    WB_REQUIRES (wb_locked, wb_io_thread);
-/* Bytes of it count for the queue's bound. */
-void wb_intake_note_written (WbIntake *intake, guint64 bytes)
     WB_REQUIRES (wb_locked, wb_io_thread);
 /* The I/O thread waits for the window: what a push is held for. */
 void wb_intake_set_waits (WbIntake *intake, gboolean waits)

@@ -97,7 +97,7 @@ account_write (WbWriter *writer, guint64 offset, gsize bytes)
 {
   writer->bytes_written += bytes;
   wb_syncer_wrote (writer->syncer);
-  wb_intake_note_written (writer->intake, bytes);
+  wb_intake_update_bound (writer->intake, bytes);
   wb_retirer_wrote (writer->retirer, offset, bytes);
 }
 
