@@ -88,8 +88,7 @@ static int writeback_cache;
 static int
 is_meant (unsigned count, unsigned first, unsigned times)
 {
-  return first != 0 && count >= first
-      && (times == 0 || count - first < times);
+  return first != 0 && count >= first && (times == 0 || count - first < times);
 }
 
 static void
@@ -176,8 +175,7 @@ on_getattr (const char *path, struct stat *status, struct fuse_file_info *file)
     return code;
   if (file != NULL)
     return answer (fstat ((int) file->fh, status));
-  return answer (
-      fstatat (below, relative (path), status, AT_SYMLINK_NOFOLLOW));
+  return answer (fstatat (below, relative (path), status, AT_SYMLINK_NOFOLLOW));
 }
 
 /* With the cache, the kernel reads what it writes a part of, and knows where the
@@ -193,9 +191,11 @@ open_flags (int flags)
 }
 
 static int
-open_file (const char *path, int flags, mode_t mode, struct fuse_file_info *file)
+open_file (
+    const char *path, int flags, mode_t mode, struct fuse_file_info *file)
 {
-  int fd = openat (below, relative (path), open_flags (flags) | O_CLOEXEC, mode);
+  int fd =
+      openat (below, relative (path), open_flags (flags) | O_CLOEXEC, mode);
 
   if (fd < 0)
     return -errno;
@@ -216,8 +216,7 @@ on_create (const char *path, mode_t mode, struct fuse_file_info *file)
 {
   int code = meet (CALL_CREATE);
 
-  return code != 0 ? code
-                   : open_file (path, file->flags | O_CREAT, mode, file);
+  return code != 0 ? code : open_file (path, file->flags | O_CREAT, mode, file);
 }
 
 static int
@@ -258,8 +257,8 @@ on_fsync (const char *path, int datasync, struct fuse_file_info *file)
 
   if (code != 0)
     return code;
-  return answer (datasync ? fdatasync ((int) file->fh)
-                          : fsync ((int) file->fh));
+  return answer (
+      datasync ? fdatasync ((int) file->fh) : fsync ((int) file->fh));
 }
 
 static int
