@@ -157,12 +157,12 @@ no_thread_later (const gchar *directory)
   fault_reset ();
   fault_ideal_disk (TRUE);
   rig = prepare (directory, SMALL);
-  become_limited (directory, 4);
+  become_limited (directory, 100);
   case_check (start (rig), "it does not start: %s", rig_complaint (rig));
   rig_feeder_end (rig_feed (rig, &no_eos), NULL);
   /* All there is for this user. */
   case_check (
-      setrlimit (RLIMIT_NPROC, &(struct rlimit){ 1, 4 }) == 0, "no limit");
+      setrlimit (RLIMIT_NPROC, &(struct rlimit){ 1, 100 }) == 0, "no limit");
   g_object_set (rig->sink, "sync-interval", GST_SECOND, NULL);
   gst_pad_push_event (rig->src, gst_event_new_eos ());
   gst_element_set_state (rig->pipeline, GST_STATE_NULL);
