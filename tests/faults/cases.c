@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -231,4 +232,53 @@ cases_run (CaseFunc func, gpointer data, guint n, CasesConfig *config)
   memcpy (results, run.results, size);
   munmap (run.results, size);
   return results;
+}
+
+/* --- named cases ------------------------------------------------------------ */
+
+#define NAMED_JOBS 4
+#define NAMED_SECONDS 60
+
+static void
+run_named (guint index, gdouble scale, const gchar *directory, gpointer data,
+    CaseResult *result)
+{
+  const NamedCase *const *chosen = data;
+
+  chosen[index]->func (directory);
+}
+
+static gboolean
+is_named (const NamedCase *named, char **words)
+{
+  if (*words == NULL)
+    return TRUE;
+  for (; *words != NULL; words++)
+    if (strstr (named->name, *words) != NULL)
+      return TRUE;
+  return FALSE;
+}
+
+int
+cases_run_named (const NamedCase *named, guint n, char **words)
+{
+  CasesConfig config = { .jobs = NAMED_JOBS, .seconds = NAMED_SECONDS };
+  g_autofree const NamedCase **chosen = g_new (const NamedCase *, n);
+  g_autofree CaseResult *results = NULL;
+  guint n_chosen = 0, failed = 0;
+
+  for (guint i = 0; i < n; i++)
+    if (is_named (&named[i], words))
+      chosen[n_chosen++] = &named[i];
+  results = cases_run (run_named, chosen, n_chosen, &config);
+  printf ("1..%u\n", n_chosen);
+  for (guint i = 0; i < n_chosen; i++) {
+    gboolean passed = results[i].verdict == CASE_PASSED;
+
+    failed += !passed;
+    if (!passed)
+      printf ("# %s\n", results[i].text);
+    printf ("%s %u - %s\n", passed ? "ok" : "not ok", i + 1, chosen[i]->name);
+  }
+  return failed == 0 ? 0 : 1;
 }

@@ -57,6 +57,17 @@ typedef struct
 CaseResult *cases_run (
     CaseFunc func, gpointer data, guint n, CasesConfig *config);
 
+/* Cases that have nothing in common but their subject. */
+typedef struct
+{
+  const gchar *name;
+  void (*func) (const gchar *directory);
+} NamedCase;
+
+/* Runs them, or those whose names contain one of the words, and speaks TAP.
+ * Returns the exit status. */
+int cases_run_named (const NamedCase *named, guint n, char **words);
+
 /* What all times are multiplied by to begin with: WB_TEST_SCALE, or 1. */
 gdouble cases_scale (void);
 
