@@ -115,6 +115,8 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
 
     if (file != NULL) {
       GST_DEBUG_OBJECT (self, "flush: starting again");
+      wb_size_flush (&self->size);
+      wb_errors_begin_try (self);
       wb_file_flush (file);
       wb_file_unref (file);
     }
@@ -132,7 +134,7 @@ gst_wb_file_sink_wait_event (GstBaseSink *sink, GstEvent *event)
 
   if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
     return flow;
-  return wb_wait_finish (self, wb_current_peek (&self->current), 0);
+  return wb_wait_eos (self, wb_current_peek (&self->current));
 }
 
 /* --- queries --------------------------------------------------------------------- */
@@ -227,18 +229,19 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (sink);
   WbFile *file = wb_current_get (self);
-  guint64 token, position;
+  guint64 position;
   WbStall stall = { 0 };
   WbStatus status;
   WbStats stats;
 
   if (file == NULL)
     return TRUE;
-  if (wb_file_needs_sync (file, &token))
-    wb_wait_finish (self, file, token);
+  wb_wait_stop (self, file);
   position = wb_file_get_position (file);
   status = wb_file_close (wb_current_peek (&self->current), &stats, &stall);
-  if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
+  if (status == WB_TIMEOUT && stats.queued_bytes > 0)
+    wb_errors_post_lost (self, &stall, stats.queued_bytes);
+  else if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
     wb_errors_post_timeout (
         self, &stall, "it is closed when that call returns");
   else if (status == WB_FAILED)
@@ -255,6 +258,8 @@ gst_wb_file_sink_change_state (GstElement *element, GstStateChange transition)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (element);
 
+  if (transition == GST_STATE_CHANGE_READY_TO_PAUSED)
+    wb_errors_begin_try (self);
   if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
     wb_wait_set_paused (&self->wait, TRUE);
   else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)

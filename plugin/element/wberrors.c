@@ -27,6 +27,15 @@ wb_errors_forget (WbErrors *errors)
   errors->state = WB_ERRORS_NONE;
 }
 
+void
+wb_errors_begin_try (GstWbFileSink *self)
+{
+  GST_OBJECT_LOCK (self);
+  if (self->errors.state == WB_ERRORS_POSTED)
+    self->errors.state = WB_ERRORS_NONE;
+  GST_OBJECT_UNLOCK (self);
+}
+
 /* TRUE: it is the caller's to post, who then says was_posted(). FALSE:
  * somebody else has posted it. If another thread is just about to, that is
  * waited for, because a pipeline that goes to NULL in between would drop the
@@ -73,22 +82,23 @@ post_no_space (GstWbFileSink *self, const WbError *error, const gchar *name)
   /* A quota allows less than the disk has. */
   if (error->wanted != 0 && error->code != ENOSPC) {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-        ("No space for file \"%s\": %" G_GUINT64_FORMAT " bytes wanted: %s.",
-            name, error->wanted, reason),
+        ("No space for file \"%s\": %" G_GUINT64_FORMAT
+         " bytes wanted: %s: %s.",
+            name, error->wanted, error->call, reason),
         ("%s", error->call));
     return;
   }
   if (error->wanted != 0) {
     GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
         ("No space for file \"%s\": %" G_GUINT64_FORMAT
-         " bytes wanted, %" G_GUINT64_FORMAT " free: %s.",
-            name, error->wanted, error->free, reason),
+         " bytes wanted, %" G_GUINT64_FORMAT " free: %s: %s.",
+            name, error->wanted, error->free, error->call, reason),
         ("%s", error->call));
     return;
   }
   GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-      ("No space left for file \"%s\" at offset %" G_GUINT64_FORMAT ": %s.",
-          name, error->offset, reason),
+      ("No space left for file \"%s\" at offset %" G_GUINT64_FORMAT ": %s: %s.",
+          name, error->offset, error->call, reason),
       ("%s: %s (errno %d)", error->call, reason, error->code));
 }
 
@@ -101,15 +111,15 @@ post_write_failure (
   if (error->wanted != 0) {
     GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
         ("Could not reserve %" G_GUINT64_FORMAT
-         " bytes for file \"%s\" (preallocate=require): %s.",
-            error->wanted, name, reason),
+         " bytes for file \"%s\" (preallocate=require): %s: %s.",
+            error->wanted, name, error->call, reason),
         ("%s: %s (errno %d)", error->call, reason, error->code));
     return;
   }
   GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
       ("Error while writing to file \"%s\" at offset %" G_GUINT64_FORMAT
-       ": %s.",
-          name, error->offset, reason),
+       ": %s: %s.",
+          name, error->offset, error->call, reason),
       ("%s: %s (errno %d)", error->call, reason, error->code));
 }
 
@@ -130,7 +140,8 @@ wb_errors_post (GstWbFileSink *self, const WbError *error)
       break;
     case WB_ERROR_OPEN:
       GST_ELEMENT_ERROR (self, RESOURCE, OPEN_WRITE,
-          ("Could not open file \"%s\" for writing: %s.", name, reason),
+          ("Could not open file \"%s\" for writing: %s: %s.", name, error->call,
+              reason),
           ("%s: %s (errno %d)", error->call, reason, error->code));
       break;
     case WB_ERROR_BUSY:
@@ -150,24 +161,40 @@ wb_errors_post (GstWbFileSink *self, const WbError *error)
       post_no_space (self, error, name);
       break;
     case WB_ERROR_WRITE:
-    case WB_ERROR_SYNC:
       post_write_failure (self, error, name);
+      break;
+    case WB_ERROR_SYNC:
+      GST_ELEMENT_ERROR (self, RESOURCE, SYNC,
+          ("Could not sync file \"%s\" up to offset %" G_GUINT64_FORMAT
+           ": %s: %s.",
+              name, error->offset, error->call, reason),
+          ("%s: %s (errno %d)", error->call, reason, error->code));
+      break;
+    case WB_ERROR_SHARED:
+      GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
+          ("File \"%s\": others have appended to it, so the seek to offset "
+           "%" G_GUINT64_FORMAT " would overwrite what is theirs.",
+              name, error->offset),
+          (NULL));
       break;
     case WB_ERROR_SEEK:
       GST_ELEMENT_ERROR (self, RESOURCE, SEEK,
-          ("Error while seeking in file \"%s\" to %" G_GUINT64_FORMAT ": %s.",
-              name, error->offset, reason),
+          ("Error while seeking in file \"%s\" to %" G_GUINT64_FORMAT
+           ": %s: %s.",
+              name, error->offset, error->call, reason),
           (NULL));
       break;
     case WB_ERROR_CLOSE:
       GST_ELEMENT_ERROR (self, RESOURCE, CLOSE,
-          ("Error closing file \"%s\" after %" G_GUINT64_FORMAT " bytes: %s.",
-              name, error->offset, reason),
+          ("Error closing file \"%s\" after %" G_GUINT64_FORMAT
+           " bytes: %s: %s.",
+              name, error->offset, error->call, reason),
           ("%s: %s (errno %d)", error->call, reason, error->code));
       break;
     case WB_ERROR_THREAD:
       GST_ELEMENT_ERROR (self, RESOURCE, FAILED,
-          ("Could not start a thread to write file \"%s\": %s.", name, reason),
+          ("Could not start a thread to write file \"%s\": %s: %s.", name,
+              error->call, reason),
           (NULL));
       break;
   }
@@ -212,6 +239,22 @@ wb_errors_post_unreadable (GstWbFileSink *self, GstBuffer *buffer)
        " bytes could not be read.",
           name, gst_buffer_get_size (buffer)),
       ("mapping %" GST_PTR_FORMAT " failed", buffer));
+  was_posted (self);
+}
+
+void
+wb_errors_post_lost (GstWbFileSink *self, const WbStall *stall, guint64 bytes)
+{
+  g_autofree gchar *name = wb_messages_get_name (self);
+  g_autofree gchar *what = wb_messages_describe_stall (stall);
+
+  if (!claim (self))
+    return;
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+      ("File \"%s\": %s; %" G_GUINT64_FORMAT
+       " bytes that were accepted are not written.",
+          name, what, bytes),
+      (NULL));
   was_posted (self);
 }
 

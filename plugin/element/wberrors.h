@@ -20,7 +20,7 @@ typedef struct
     WB_ERRORS_NONE,
     WB_ERRORS_BEING_POSTED,
     WB_ERRORS_POSTED
-  } state;         /* one a file */
+  } state;         /* one a try */
   GThread *poster; /* only to compare */
   GCond posted;
 } WbErrors;
@@ -29,6 +29,9 @@ void wb_errors_init (WbErrors *errors);
 void wb_errors_clear (WbErrors *errors);
 /* With the object lock: another file begins. */
 void wb_errors_forget (WbErrors *errors);
+
+/* A try begins, which is told of an error that stands: after READY, or a flush. */
+void wb_errors_begin_try (GstWbFileSink *self);
 
 /* Does nothing if there is no error, or if one has been posted. */
 void wb_errors_post (GstWbFileSink *self, const WbError *error);
@@ -39,6 +42,10 @@ void wb_errors_post_open_failure (
     GstWbFileSink *self, const WbError *error, const WbStall *stall);
 /* A buffer whose memory cannot be mapped. */
 void wb_errors_post_unreadable (GstWbFileSink *self, GstBuffer *buffer);
+/* A write that hangs at the end: so many bytes were accepted and are not handed to
+ * the system. */
+void wb_errors_post_lost (
+    GstWbFileSink *self, const WbStall *stall, guint64 bytes);
 /* Nothing has moved for sync-timeout. Returns TRUE if that is to be an error,
  * which has then been posted; else it is a warning. */
 gboolean wb_errors_post_timeout (

@@ -49,13 +49,29 @@ belongs_to_pool (GstBuffer *buffer)
       || gst_buffer_get_parent_buffer_meta (buffer) != NULL;
 }
 
-/* Memory that is not system memory is read here, on this thread and outside
- * the file's lock, and becomes a buffer of our own. */
+/* Whether it can be handed over as it is. What is to become one write and can't be
+ * held is copied whole, as what is not in system memory. */
+static gboolean
+is_ready (GstWbFileSink *self, GstBuffer *buffer, gsize *size)
+{
+  gsize own = 0;
+
+  if (!is_system_memory (self, buffer, &own))
+    return FALSE;
+  *size += own;
+  return own <= WB_COPY_MAX || !belongs_to_pool (buffer)
+      || !wb_file_wants_whole (wb_current_peek (&self->current));
+}
+
+/* It is read here, on this thread and outside the file's lock, and becomes a buffer
+ * of our own: of the system's memory, whatever the application's default allocator
+ * is, because its address is used after it was unmapped. */
 static GstBuffer *
 to_system_memory (GstWbFileSink *self, GstBuffer *buffer)
 {
   gsize size = gst_buffer_get_size (buffer);
-  GstBuffer *copy = gst_buffer_new_allocate (NULL, size, NULL);
+  GstBuffer *copy =
+      gst_buffer_new_allocate (self->feed.system_memory, size, NULL);
   GstMapInfo from, to;
 
   if (copy == NULL || !gst_buffer_map (buffer, &from, GST_MAP_READ)) {
@@ -206,7 +222,7 @@ wb_feed_buffer (GstWbFileSink *self, GstBuffer *buffer)
   GstFlowReturn flow;
   gsize size = 0;
 
-  if (is_system_memory (self, buffer, &size))
+  if (is_ready (self, buffer, &size))
     return write_buffers (self, buffer, NULL, size);
   copy = to_system_memory (self, buffer);
   if (copy == NULL)
@@ -227,9 +243,8 @@ list_to_system_memory (GstWbFileSink *self, GstBufferList *list)
     GstBuffer *buffer = gst_buffer_list_get (list, i);
     gsize size = 0;
 
-    buffer = is_system_memory (self, buffer, &size)
-        ? gst_buffer_ref (buffer)
-        : to_system_memory (self, buffer);
+    buffer = is_ready (self, buffer, &size) ? gst_buffer_ref (buffer)
+                                            : to_system_memory (self, buffer);
     if (buffer == NULL) {
       gst_buffer_list_unref (copies);
       return NULL;
@@ -249,8 +264,7 @@ wb_feed_list (GstWbFileSink *self, GstBufferList *list)
   gsize size = 0;
 
   for (guint i = 0; i < n && system_memory; i++)
-    system_memory =
-        is_system_memory (self, gst_buffer_list_get (list, i), &size);
+    system_memory = is_ready (self, gst_buffer_list_get (list, i), &size);
   if (system_memory)
     return write_buffers (self, NULL, list, size);
   copies = list_to_system_memory (self, list);

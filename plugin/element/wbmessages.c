@@ -66,6 +66,19 @@ wb_messages_warn_of_stall (GstWbFileSink *self, const WbStall *stall)
 }
 
 void
+wb_messages_warn_of_reader (
+    GstWbFileSink *self, const WbStall *stall, guint64 bytes)
+{
+  g_autofree gchar *name = wb_messages_get_name (self);
+
+  GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
+      ("\"%s\": whoever reads from it has taken nothing for %.1f s; the last "
+       "%" G_GUINT64_FORMAT " bytes wait.",
+          name, (gdouble) stall->waited_us / G_USEC_PER_SEC, bytes),
+      (NULL));
+}
+
+void
 wb_messages_warn_of_sync (GstWbFileSink *self, WbFile *file)
 {
   g_autofree gchar *name = wb_messages_get_name (self);

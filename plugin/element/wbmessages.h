@@ -34,6 +34,9 @@ gchar *wb_messages_describe_stall (const WbStall *stall);
 
 /* The stream waits. */
 void wb_messages_warn_of_stall (GstWbFileSink *self, const WbStall *stall);
+/* EOS waits for a reader who has not taken `bytes` of the stream. */
+void wb_messages_warn_of_reader (
+    GstWbFileSink *self, const WbStall *stall, guint64 bytes);
 /* A sync at an interval does not come back: nothing waits for it, but the
  * recording is less safe than its owner thinks. */
 void wb_messages_warn_of_sync (GstWbFileSink *self, WbFile *file);

@@ -23,6 +23,12 @@ wb_size_begin (WbSize *size, const WbFileConfig *config)
 }
 
 void
+wb_size_flush (WbSize *size)
+{
+  size->first_time = size->last_time = GST_CLOCK_TIME_NONE;
+}
+
+void
 wb_size_note_segment (WbFile *file, const GstSegment *segment)
 {
   if (segment->format == GST_FORMAT_BYTES && segment->duration != (guint64) -1

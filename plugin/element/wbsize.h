@@ -21,6 +21,8 @@ typedef struct
 
 /* Start: nothing has come of the stream. What `config` knows is not asked. */
 void wb_size_begin (WbSize *size, const WbFileConfig *config);
+/* FLUSH_STOP: times and bytes begin anew. */
+void wb_size_flush (WbSize *size);
 void wb_size_note_segment (WbFile *file, const GstSegment *segment);
 /* Asks upstream for its duration, on another thread. */
 void wb_size_ask (GstWbFileSink *self);

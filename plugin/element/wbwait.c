@@ -69,30 +69,71 @@ finish_timed_out (
   if (stats.sync_result == WB_RESULT_TIMEOUT)
     return GST_FLOW_OK;
   wb_messages_post_sync (self, file, WB_RESULT_TIMEOUT, elapsed_us);
+  /* A sync that does not return leaves the bytes with the kernel, a write that does
+   * not leaves them here. */
+  if (stats.queued_bytes > 0) {
+    wb_errors_post_lost (self, stall, stats.queued_bytes);
+    return GST_FLOW_ERROR;
+  }
   return wb_errors_post_timeout (
              self, stall, "the file is not known to be on the disk")
       ? GST_FLOW_ERROR
       : GST_FLOW_OK;
 }
 
-GstFlowReturn
-wb_wait_finish (GstWbFileSink *self, WbFile *file, guint64 token)
+/* A target without positions is no storage: who reads from it may take a break, and
+ * is waited for, if that is to be a warning. */
+static gboolean
+waits_for_reader (GstWbFileSink *self, WbFile *file, const WbStall *stall)
 {
-  gint64 start, elapsed;
-  WbSyncResult result;
+  WbStats stats;
+
+  wb_file_get_stats (file, &stats);
+  if (wb_file_is_seekable (file) || stats.queued_bytes == 0
+      || wb_settings_timeout_is_error (self))
+    return FALSE;
+  wb_messages_warn_of_reader (self, stall, stats.queued_bytes);
+  return TRUE;
+}
+
+/* Waits until the sync is over, or given up, or somebody wants to be let in. */
+static WbStatus
+wait_for_end (GstWbFileSink *self, WbFile *file, guint64 token,
+    WbSyncResult *result, WbStall *stall)
+{
+  WbSyncWait how = WB_WAIT_STREAM;
   GstFlowReturn flow = GST_FLOW_OK;
+  WbStatus status;
+
+  for (;;) {
+    status = wb_file_wait_sync (file, token, how, result, stall);
+    if (status == WB_INTERRUPTED) {
+      flow = wait_preroll_through_steps (self, TRUE);
+      if (flow != GST_FLOW_OK)
+        return status;
+    } else if (status == WB_TIMEOUT && waits_for_reader (self, file, stall)) {
+      how = WB_WAIT_READER;
+    } else if (status == WB_OK && how == WB_WAIT_READER
+        && *result == WB_RESULT_NONE) {
+      how = WB_WAIT_STREAM;
+    } else {
+      return status;
+    }
+  }
+}
+
+static GstFlowReturn
+finish (GstWbFileSink *self, WbFile *file, guint64 token, gboolean stops)
+{
+  gint64 start = g_get_monotonic_time (), elapsed;
+  WbSyncResult result;
   WbStatus status;
   WbStall stall;
 
-  if (token == 0)
-    token = request_finish (self, file);
-  start = g_get_monotonic_time ();
-  do {
-    status = wb_file_wait_sync (file, token, &result, &stall);
-    if (status == WB_INTERRUPTED)
-      flow = wait_preroll_through_steps (self, TRUE);
-  } while (status == WB_INTERRUPTED && flow == GST_FLOW_OK);
-
+  /* Stop is not under the preroll lock, and nothing may interrupt it. */
+  status = stops
+      ? wb_file_wait_sync (file, token, WB_WAIT_STOP, &result, &stall)
+      : wait_for_end (self, file, token, &result, &stall);
   elapsed = g_get_monotonic_time () - start;
   wb_listener_post_events (self, file);
   if (status == WB_TIMEOUT)
@@ -108,6 +149,24 @@ wb_wait_finish (GstWbFileSink *self, WbFile *file, guint64 token)
 }
 
 GstFlowReturn
+wb_wait_eos (GstWbFileSink *self, WbFile *file)
+{
+  return finish (self, file, request_finish (self, file), FALSE);
+}
+
+void
+wb_wait_stop (GstWbFileSink *self, WbFile *file)
+{
+  guint64 token;
+
+  if (!wb_file_needs_sync (file, &token))
+    return;
+  if (token == 0)
+    token = request_finish (self, file);
+  finish (self, file, token, TRUE);
+}
+
+GstFlowReturn
 wb_wait_barrier (GstWbFileSink *self)
 {
   WbFile *file = wb_current_peek (&self->current);
@@ -118,7 +177,7 @@ wb_wait_barrier (GstWbFileSink *self)
   for (;;) {
     GstFlowReturn flow;
 
-    switch (wb_file_wait_sync (file, token, &result, &stall)) {
+    switch (wb_file_wait_sync (file, token, WB_WAIT_STREAM, &result, &stall)) {
       case WB_INTERRUPTED:
         flow = wait_preroll_through_steps (self, FALSE);
         if (flow != GST_FLOW_OK)

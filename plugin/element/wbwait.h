@@ -23,9 +23,11 @@ void wb_wait_set_paused (WbWait *wait, gboolean paused);
 /* After unlock(): waits in preroll, with the preroll lock released, for PLAYING
  * or for the end. A step comes back as the base class's own flow return. */
 GstFlowReturn wb_wait_preroll (GstWbFileSink *self);
-/* Waits for the finishing sync, tells the world, and says how it went. `token`
- * is that sync's, 0: it is to be requested. */
-GstFlowReturn wb_wait_finish (GstWbFileSink *self, WbFile *file, guint64 token);
+/* Asks for the finishing sync, waits for it, tells the world, and says how it went.
+ * Streaming thread; lets others in when it is interrupted. */
+GstFlowReturn wb_wait_eos (GstWbFileSink *self, WbFile *file);
+/* The same for stop, if anything is left to be synced: not interruptible. */
+void wb_wait_stop (GstWbFileSink *self, WbFile *file);
 /* SYNC_AFTER: everything up to here is synced before this returns. */
 GstFlowReturn wb_wait_barrier (GstWbFileSink *self);
 

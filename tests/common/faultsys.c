@@ -378,13 +378,13 @@ fault_sync_data (int fd)
 }
 
 static int
-fault_sync_directory (const char *path)
+fault_sync_directory (int fd)
 {
   int result;
 
   return answered (FAULT_SYNC_DIRECTORY, &result)
       ? result
-      : wb_sys_default ()->sync_directory (path);
+      : wb_sys_default ()->sync_directory (fd);
 }
 
 static int
@@ -532,8 +532,8 @@ fault_file_sync (WbFile *file, WbSyncKind kind, gboolean finish)
   WbStall stall;
 
   g_assert_cmpint (
-      wb_file_wait_sync (
-          file, wb_file_request_sync (file, kind, finish), &result, &stall),
+      wb_file_wait_sync (file, wb_file_request_sync (file, kind, finish),
+          WB_WAIT_STREAM, &result, &stall),
       ==, WB_OK);
   return result;
 }

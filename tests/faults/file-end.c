@@ -70,7 +70,8 @@ test_flush_discards_the_sync (FileRig *f, gconstpointer data)
   g_assert_true (fault_wait_hanging ());
   wb_file_interrupt (file, TRUE);
   g_assert_cmpint (
-      wb_file_wait_sync (file, token, &result, &stall), ==, WB_INTERRUPTED);
+      wb_file_wait_sync (file, token, WB_WAIT_STREAM, &result, &stall), ==,
+      WB_INTERRUPTED);
   wb_file_interrupt (file, FALSE);
   wb_file_note_result (file, WB_RESULT_CANCELLED, 0);
   wb_file_flush (file);
@@ -101,7 +102,8 @@ test_late_sync_is_heard (FileRig *f, gconstpointer data)
   file = file_rig_open (f, &config);
   token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
   g_assert_cmpint (
-      wb_file_wait_sync (file, token, &result, &stall), ==, WB_TIMEOUT);
+      wb_file_wait_sync (file, token, WB_WAIT_STREAM, &result, &stall), ==,
+      WB_TIMEOUT);
   wb_file_note_result (file, WB_RESULT_TIMEOUT, 0);
   fault_release ();
   do {
@@ -110,7 +112,9 @@ test_late_sync_is_heard (FileRig *f, gconstpointer data)
   } while (stats.durable_bytes == 0 || fault_count (FAULT_SYNC_DIRECTORY) == 0);
   g_assert_true (wb_file_needs_sync (file, &late));
   g_assert_cmpuint (late, ==, token);
-  g_assert_cmpint (wb_file_wait_sync (file, late, &result, &stall), ==, WB_OK);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, late, WB_WAIT_STREAM, &result, &stall), ==,
+      WB_OK);
   g_assert_cmpint (result, ==, WB_RESULT_DURABLE);
   wb_file_note_result (file, result, 0);
   g_assert_false (wb_file_needs_sync (file, &late));

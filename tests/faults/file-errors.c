@@ -200,7 +200,8 @@ test_failed_fsync_is_final (FileRig *f, gconstpointer data)
     guint64 token = wb_file_request_sync (file, WB_SYNC_FULL, TRUE);
 
     g_assert_cmpint (
-        wb_file_wait_sync (file, token, &result, &stall), ==, WB_OK);
+        wb_file_wait_sync (file, token, WB_WAIT_STREAM, &result, &stall), ==,
+        WB_OK);
     g_assert_cmpint (result, ==, WB_RESULT_FAILED);
   }
   g_assert_cmpint (

@@ -124,7 +124,8 @@ file_rig_run (FileRig *f, const WbFileConfig *config)
   o.push = file_rig_push_all (f, file, &o.stall);
   if (o.push != WB_TIMEOUT)
     o.sync = wb_file_wait_sync (file,
-        wb_file_request_sync (file, WB_SYNC_FULL, TRUE), &o.result, &o.stall);
+        wb_file_request_sync (file, WB_SYNC_FULL, TRUE), WB_WAIT_STREAM,
+        &o.result, &o.stall);
   o.close = wb_file_close (file, &o.stats, &o.stall);
   o.error = o.stats.error;
   g_assert_cmpint (g_get_monotonic_time () - start, <, FAULT_PATIENCE_US);

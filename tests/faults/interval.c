@@ -88,7 +88,8 @@ finish (Fixture *f, WbStats *stats)
   WbStall stall;
 
   wb_file_wait_sync (f->file,
-      wb_file_request_sync (f->file, WB_SYNC_FULL, TRUE), &result, &stall);
+      wb_file_request_sync (f->file, WB_SYNC_FULL, TRUE), WB_WAIT_STREAM,
+      &result, &stall);
   wb_file_close (f->file, stats, &stall);
   return result;
 }
@@ -375,9 +376,9 @@ test_hang_is_told_and_bounded (Fixture *f, gconstpointer data)
       wb_file_take_events (f->file) & WB_EVENT_SYNC_STALLED, ==, 0);
 
   start = g_get_monotonic_time ();
-  g_assert_cmpint (
-      wb_file_wait_sync (f->file,
-          wb_file_request_sync (f->file, WB_SYNC_FULL, TRUE), &result, &stall),
+  g_assert_cmpint (wb_file_wait_sync (f->file,
+                       wb_file_request_sync (f->file, WB_SYNC_FULL, TRUE),
+                       WB_WAIT_STREAM, &result, &stall),
       ==, WB_TIMEOUT);
   g_assert_cmpint (wb_file_close (f->file, &stats, &stall), ==, WB_TIMEOUT);
   g_assert_cmpint (

@@ -129,7 +129,8 @@ finish (Fixture *f)
   WbStatus status;
 
   do
-    status = wb_file_wait_sync (f->file, token, &result, &stall);
+    status =
+        wb_file_wait_sync (f->file, token, WB_WAIT_STREAM, &result, &stall);
   while (status == WB_INTERRUPTED);
   g_assert_cmpint (status, ==, WB_OK);
   return result;

@@ -24,12 +24,12 @@ static WbSys sys;
 static guint writes, whole; /* atomic */
 
 static gssize
-count_write (int fd, const struct iovec *vectors, int n, gint64 offset)
+count_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
   gssize size = 0;
 
   for (int i = 0; i < n; i++)
-    size += (gssize) vectors[i].iov_len;
+    size += (gssize) vectors[i].size;
   g_atomic_int_inc ((gint *) &writes);
   if (size == FRAME)
     g_atomic_int_inc ((gint *) &whole);

@@ -12,6 +12,12 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* A wait with a deadline is cut into so many slices, of at least and at most this
+ * length: they find out whether the process ran. */
+#define SLICES 8
+#define SLICE_MIN_US (20 * 1000)
+#define SLICE_MAX_US G_USEC_PER_SEC
+
 /* A call that one of the threads is in. */
 typedef struct
 {
@@ -28,10 +34,12 @@ struct _WbCore
 
   WbBounds bounds WB_GUARDED_BY (wb_locked);
   gboolean abandoned WB_GUARDED_BY (wb_locked);
-  gboolean interrupted WB_GUARDED_BY (wb_locked);
+  guint interrupts WB_GUARDED_BY (wb_locked); /* not yet taken back */
   guint callers_waiting WB_GUARDED_BY (wb_locked);
 
   Call calls[WB_THREADS] WB_GUARDED_BY (wb_locked);
+  gint64 paused_us WB_GUARDED_BY (wb_locked); /* this process did not run, */
+  gint64 paused_until_us WB_GUARDED_BY (wb_locked); /* last until then */
   gint64 last_progress_us WB_GUARDED_BY (wb_locked);
   guint64 progress WB_GUARDED_BY (wb_locked);
   /* + 1; 0: no wait has timed out */
@@ -118,6 +126,46 @@ wb_core_wait (WbCore *core, WbParty party, gint64 deadline_us)
 }
 
 gint64
+wb_core_now (const WbCore *core)
+{
+  return g_get_monotonic_time () - core->paused_us;
+}
+
+/* A process that was stopped (SIGSTOP, a freezer, a debugger) goes on as if nothing
+ * had been, while the clock has moved: so a wait that has a deadline is cut into
+ * slices, and what a slice takes for more than twice its length is time in which
+ * this process did not run. */
+static gboolean
+wait_slice (WbCore *core, WbParty party, gint64 us) WB_REQUIRES (wb_locked)
+{
+  gint64 due = g_get_monotonic_time () + us, now;
+  gboolean in_time = wb_core_wait (core, party, due);
+
+  now = g_get_monotonic_time ();
+  if (now - due <= us)
+    return in_time;
+  /* Others who wait find out as well: it counts once. */
+  core->paused_us += now - MAX (due, core->paused_until_us);
+  core->paused_until_us = now;
+  return in_time;
+}
+
+gboolean
+wb_core_wait_timed (
+    WbCore *core, WbParty party, gint64 since_us, gint64 patience_us)
+{
+  gint64 deadline = wb_deadline_after (since_us, patience_us), left;
+  gint64 slice = CLAMP (patience_us / SLICES, SLICE_MIN_US, SLICE_MAX_US);
+
+  if (deadline < 0)
+    return wb_core_wait (core, party, -1);
+  while ((left = deadline - wb_core_now (core)) > 0)
+    if (wait_slice (core, party, MIN (left, slice)))
+      return TRUE;
+  return FALSE;
+}
+
+gint64
 wb_deadline_after (gint64 start_us, gint64 timeout_us)
 {
   if (timeout_us < 0 || timeout_us > G_MAXINT64 - start_us)
@@ -129,8 +177,7 @@ gboolean
 wb_core_wait_for_progress (WbCore *core, gint64 start_us, gint64 patience_us)
 {
   gint64 since = MAX (start_us, core->last_progress_us);
-  gint64 deadline = wb_deadline_after (since, patience_us);
-  gboolean in_time = wb_core_wait (core, WB_CALLERS, deadline);
+  gboolean in_time = wb_core_wait_timed (core, WB_CALLERS, since, patience_us);
 
   return in_time || MAX (start_us, core->last_progress_us) != since;
 }
@@ -162,7 +209,10 @@ wb_core_last_progress (const WbCore *core)
 void
 wb_core_interrupt (WbCore *core, gboolean interrupt)
 {
-  core->interrupted = interrupt;
+  if (interrupt)
+    core->interrupts++;
+  else if (core->interrupts > 0)
+    core->interrupts--;
   if (interrupt)
     wb_core_wake (core, WB_CALLERS);
 }
@@ -170,7 +220,7 @@ wb_core_interrupt (WbCore *core, gboolean interrupt)
 gboolean
 wb_core_is_interrupted (const WbCore *core)
 {
-  return core->interrupted;
+  return core->interrupts > 0;
 }
 
 /* --- calls ------------------------------------------------------------------ */
@@ -182,7 +232,7 @@ wb_core_enter (WbCore *core, WbParty party, const char *name, guint64 offset)
 
   call->name = name;
   call->offset = offset;
-  call->since_us = g_get_monotonic_time ();
+  call->since_us = wb_core_now (core);
   wb_core_unlock (core);
 }
 
@@ -193,7 +243,8 @@ wb_core_leave (WbCore *core, WbParty party)
   gint64 took;
 
   wb_core_lock (core);
-  took = now - core->calls[party].since_us;
+  now -= core->paused_us;
+  took = MAX (now - core->calls[party].since_us, 0);
   core->calls[party].name = NULL;
   core->progress++;
   core->last_progress_us = now;
@@ -205,7 +256,7 @@ wb_core_leave_idle (WbCore *core, WbParty party)
 {
   wb_core_lock (core);
   core->calls[party].name = NULL;
-  return g_get_monotonic_time () - core->calls[party].since_us;
+  return wb_core_now (core) - core->calls[party].since_us;
 }
 
 const char *
@@ -239,7 +290,7 @@ wb_core_find_stall (const WbCore *core, WbStall *stall)
     return;
   stall->call = longest->name;
   stall->offset = longest->offset;
-  stall->waited_us = g_get_monotonic_time () - longest->since_us;
+  stall->waited_us = wb_core_now (core) - longest->since_us;
 }
 
 /* --- errors and life -------------------------------------------------------- */

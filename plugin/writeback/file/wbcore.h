@@ -52,6 +52,13 @@ void wb_core_wake (WbCore *core, WbParty party) WB_REQUIRES (wb_locked);
  * is woken. FALSE: the time is over. */
 gboolean wb_core_wait (WbCore *core, WbParty party, gint64 deadline_us)
     WB_REQUIRES (wb_locked);
+/* The clock of this room, us: the monotonic one less the time in which this process
+ * is known not to have run. Every time that a deadline counts from is of it. */
+gint64 wb_core_now (const WbCore *core) WB_REQUIRES (wb_locked);
+/* Waits until `patience_us` (-1: for ever) after `since_us`, or until it is woken;
+ * time in which the process did not run does not count. FALSE: the time is over. */
+gboolean wb_core_wait_timed (WbCore *core, WbParty party, gint64 since_us,
+    gint64 patience_us) WB_REQUIRES (wb_locked);
 /* start + timeout, where -1 is for ever. */
 gint64 wb_deadline_after (gint64 start_us, gint64 timeout_us);
 /* A caller waits for something to happen. FALSE: nothing has moved for
@@ -67,7 +74,8 @@ gboolean wb_core_wait_or_give_up (WbCore *core, gint64 start_us, WbStall *stall)
 guint64 wb_core_progress (const WbCore *core) WB_REQUIRES (wb_locked);
 gint64 wb_core_last_progress (const WbCore *core) WB_REQUIRES (wb_locked);
 
-/* Callers' waits return until it is called with FALSE. */
+/* Callers' waits return until it was called with FALSE as often as with TRUE: two
+ * threads may be at it. */
 void wb_core_interrupt (WbCore *core, gboolean interrupt)
     WB_REQUIRES (wb_locked);
 gboolean wb_core_is_interrupted (const WbCore *core) WB_REQUIRES (wb_locked);

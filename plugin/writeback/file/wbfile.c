@@ -52,6 +52,7 @@ fail_to_open (WbFile *file, WbError *error, WbStall *stall)
   if (!busy)
     wb_core_find_stall (file->rooms.core, stall);
   wb_life_abandon (file);
+  wb_life_release_fifo (file);
 }
 
 WbFile *
@@ -115,10 +116,11 @@ WbStatus
 wb_file_close (WbFile *file, WbStats *stats, WbStall *stall)
 {
   WbCore *core = file->rooms.core;
-  gint64 start = g_get_monotonic_time ();
   WbStatus status = WB_OK;
+  gint64 start;
 
   wb_core_lock (core);
+  start = wb_core_now (core);
   wb_life_end (file);
   while (!file->closed && status == WB_OK)
     if (!wb_core_wait_or_give_up (core, start, stall) && !file->closed)
@@ -231,6 +233,12 @@ wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
   return wb_intake_begin (file->rooms.intake, bytes, stall);
 }
 
+gboolean
+wb_file_wants_whole (const WbFile *file)
+{
+  return wb_intake_is_whole (file->rooms.intake);
+}
+
 void
 wb_file_copy (WbFile *file, const void *data, gsize size)
 {
@@ -292,13 +300,13 @@ wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish)
 }
 
 WbStatus
-wb_file_wait_sync (
-    WbFile *file, guint64 token, WbSyncResult *result, WbStall *stall)
+wb_file_wait_sync (WbFile *file, guint64 token, WbSyncWait how,
+    WbSyncResult *result, WbStall *stall)
 {
   WbStatus status;
 
   wb_core_lock (file->rooms.core);
-  status = wb_finish_wait (file->finish, token, result, stall);
+  status = wb_finish_wait (file->finish, token, how, result, stall);
   wb_core_unlock (file->rooms.core);
   return status;
 }

@@ -96,6 +96,7 @@ typedef enum
   WB_ERROR_OPEN,
   WB_ERROR_BUSY, /* an abandoned thread still holds the file */
   WB_ERROR_SEEK, /* refused; `offset` is the position asked for */
+  WB_ERROR_SHARED, /* others have appended: a seek to `offset` finds other bytes */
   WB_ERROR_WRITE,
   WB_ERROR_NO_SPACE, /* the disk or a quota is full */
   WB_ERROR_SYNC,
@@ -248,7 +249,10 @@ WbEvents wb_file_take_events (WbFile *file);
  */
 WbStatus wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
     WB_REQUIRES (wb_stream_thread);
-/* Copies. */
+/* Whether each buffer should come as one piece, to become one write: unbuffered, or
+ * a device. */
+gboolean wb_file_wants_whole (const WbFile *file);
+/* Copies; lets go of the lock while it does so, if it is much. */
 void wb_file_copy (WbFile *file, const void *data, gsize size)
     WB_REQUIRES (wb_locked, wb_stream_thread);
 /* Holds `owner` until the data is written or discarded; `release` may run on
@@ -276,9 +280,19 @@ gboolean wb_file_seek (WbFile *file, guint64 position, guint64 *from,
  * is fetched with the token that is returned. `finish` is the end of the
  * stream: nothing needs keeping in cache after it. */
 guint64 wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish);
-/* Waits for it. WB_OK: `result` says how it went. */
-WbStatus wb_file_wait_sync (
-    WbFile *file, guint64 token, WbSyncResult *result, WbStall *stall);
+/* How to wait for it. */
+typedef enum
+{
+  WB_WAIT_STREAM, /* wb_file_interrupt() ends it */
+  WB_WAIT_STOP,   /* it does not: nobody is to be let in */
+  WB_WAIT_READER  /* it does, but the sync timeout does not, until something has
+                     moved: a pipe has a reader who may take a break */
+} WbSyncWait;
+
+/* Waits for it. WB_OK: `result` says how it went. WB_WAIT_READER returns WB_OK with
+ * WB_RESULT_NONE when something has moved. */
+WbStatus wb_file_wait_sync (WbFile *file, guint64 token, WbSyncWait how,
+    WbSyncResult *result, WbStall *stall);
 /* TRUE if anything was handed over since the last finishing sync, or if that
  * sync is not over, or if the last result noted is WB_RESULT_CANCELLED or
  * WB_RESULT_TIMEOUT. `*token` is the one to wait for, or 0 if a new one is to be
@@ -299,8 +313,8 @@ void wb_file_set_elapsed (WbFile *file, guint64 elapsed)
 /* After WB_EVENT_PREALLOCATED or WB_EVENT_WILL_NOT_FIT. */
 void wb_file_get_reserve_report (WbFile *file, WbReserveReport *report);
 
-/* Makes waits in begin and wait_sync return WB_INTERRUPTED, until it is called
- * with FALSE. Any thread. */
+/* Makes waits in begin and wait_sync return WB_INTERRUPTED, until it was called
+ * with FALSE as often as with TRUE. Any thread. */
 void wb_file_interrupt (WbFile *file, gboolean interrupt);
 
 /* Discards the queue and starts again from the base: truncates to it, unless

@@ -6,8 +6,6 @@
  */
 #include "file/wbfinish.h"
 
-#include "system/wbcode.h"
-
 #include <errno.h>
 
 /* Beside a sync's kind in the queue: the end of the stream. */
@@ -29,6 +27,8 @@ struct _WbFinish
   guint64 token_finish WB_GUARDED_BY (wb_locked); /* the finishing sync's, */
   /* and what was handed over before it, bytes */
   guint64 accepted_at_finish WB_GUARDED_BY (wb_locked);
+  /* there is more to sync than bytes: the file is new, or was emptied */
+  gboolean changed WB_GUARDED_BY (wb_locked);
   WbSyncResult noted_result WB_GUARDED_BY (wb_locked);
   guint64 sync_us WB_GUARDED_BY (wb_locked);
 };
@@ -64,26 +64,47 @@ wb_finish_request (WbFinish *finish, WbSyncKind kind, gboolean last)
   if (last) {
     finish->token_finish = token;
     finish->accepted_at_finish = wb_intake_accepted (finish->intake);
+    finish->changed = FALSE;
   }
   wb_intake_add_sync (finish->intake, token, kind | (last ? FINISHES : 0));
   return token;
 }
 
-WbStatus
-wb_finish_wait (
-    WbFinish *finish, guint64 token, WbSyncResult *result, WbStall *stall)
+/* Until a reader who takes a break has taken something. */
+static gboolean
+is_over (const WbFinish *finish, guint64 token, WbSyncWait how,
+    guint64 progress) WB_REQUIRES (wb_locked)
 {
-  gint64 start = g_get_monotonic_time ();
+  return finish->token_done >= token
+      || (how == WB_WAIT_READER && wb_core_progress (finish->core) != progress);
+}
+
+static gboolean
+wait_a_while (WbFinish *finish, WbSyncWait how, gint64 start, WbStall *stall)
+    WB_REQUIRES (wb_locked)
+{
+  if (how != WB_WAIT_READER)
+    return wb_core_wait_or_give_up (finish->core, start, stall);
+  return wb_core_wait (finish->core, WB_CALLERS, -1);
+}
+
+WbStatus
+wb_finish_wait (WbFinish *finish, guint64 token, WbSyncWait how,
+    WbSyncResult *result, WbStall *stall)
+{
+  gint64 start = wb_core_now (finish->core);
+  guint64 progress = wb_core_progress (finish->core);
   WbStatus status = WB_OK;
 
-  while (status == WB_OK && finish->token_done < token) {
-    if (wb_core_is_interrupted (finish->core))
+  while (status == WB_OK && !is_over (finish, token, how, progress)) {
+    if (how != WB_WAIT_STOP && wb_core_is_interrupted (finish->core))
       status = WB_INTERRUPTED;
-    else if (!wb_core_wait_or_give_up (finish->core, start, stall)
+    else if (!wait_a_while (finish, how, start, stall)
         && finish->token_done < token)
       status = WB_TIMEOUT;
   }
-  *result = status == WB_OK ? finish->done_result : WB_RESULT_NONE;
+  *result = status == WB_OK && finish->token_done >= token ? finish->done_result
+                                                           : WB_RESULT_NONE;
   return status;
 }
 
@@ -93,7 +114,8 @@ gboolean
 wb_finish_is_needed (const WbFinish *finish, guint64 *token)
 {
   gboolean covered =
-      wb_intake_accepted (finish->intake) == finish->accepted_at_finish;
+      wb_intake_accepted (finish->intake) == finish->accepted_at_finish
+      && !finish->changed;
   gboolean pending = finish->token_done < finish->token_finish;
   gboolean unheard = finish->noted_result == WB_RESULT_CANCELLED
       || finish->noted_result == WB_RESULT_TIMEOUT;
@@ -115,8 +137,19 @@ wb_finish_note_result (WbFinish *finish, WbSyncResult result, gint64 elapsed_us)
 }
 
 void
+wb_finish_set_up (WbFinish *finish)
+{
+  const WbTargetFacts *facts = wb_target_facts (finish->target);
+
+  finish->changed = facts->regular && (facts->created || facts->truncate);
+}
+
+void
 wb_finish_cancel (WbFinish *finish)
 {
+  const WbTargetFacts *facts = wb_target_facts (finish->target);
+
+  finish->changed |= facts->regular && !facts->overwrite;
   if (finish->token_done == finish->tokens)
     return;
   finish->token_done = finish->tokens;
@@ -170,22 +203,21 @@ sync_target (WbFinish *finish, WbSyncKind kind, gboolean last)
   WbCore *core = finish->core;
   guint64 covered = wb_retirer_high_water (finish->retirer);
   WbSyncResult result = WB_RESULT_DATA;
-  int code;
+  WbVerdict verdict;
 
   /* Also after an error: what was taken before it shall be on the disk. But an
    * fsync that failed is never asked again: it might say 0. */
   if (wb_core_sync_failed (core))
     return WB_RESULT_FAILED;
-  code = wb_target_sync (finish->target, WB_IO, kind, covered);
+  verdict = wb_target_sync (finish->target, WB_IO, kind, covered);
   wb_syncer_answer (finish->syncer);
   if (wb_core_is_abandoned (core))
     return WB_RESULT_CANCELLED;
-  if (code != 0
-      && (wb_code_is_refusal (code)
-          || (code == EROFS && !wb_target_facts (finish->target)->regular)))
+  if (verdict.refused
+      || (verdict.code == EROFS && !wb_target_facts (finish->target)->regular))
     return nothing_synced (finish);
-  if (code != 0) {
-    wb_core_latch (core, WB_ERROR_SYNC, code,
+  if (verdict.code != 0) {
+    wb_core_latch (core, WB_ERROR_SYNC, verdict.code,
         kind == WB_SYNC_DATA ? "fdatasync" : "fsync", covered);
     wb_core_note_sync_failed (core);
     return WB_RESULT_FAILED;

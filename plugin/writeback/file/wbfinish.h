@@ -24,12 +24,15 @@ void wb_finish_free (WbFinish *finish);
 
 guint64 wb_finish_request (WbFinish *finish, WbSyncKind kind, gboolean last)
     WB_REQUIRES (wb_locked);
-WbStatus wb_finish_wait (WbFinish *finish, guint64 token, WbSyncResult *result,
-    WbStall *stall) WB_REQUIRES (wb_locked);
+WbStatus wb_finish_wait (WbFinish *finish, guint64 token, WbSyncWait how,
+    WbSyncResult *result, WbStall *stall) WB_REQUIRES (wb_locked);
 gboolean wb_finish_is_needed (const WbFinish *finish, guint64 *token)
     WB_REQUIRES (wb_locked);
 void wb_finish_note_result (WbFinish *finish, WbSyncResult result,
     gint64 elapsed_us) WB_REQUIRES (wb_locked);
+/* The target is open: a file that is new, or was emptied, is synced at its end also
+ * if no byte came. */
+void wb_finish_set_up (WbFinish *finish) WB_REQUIRES (wb_locked);
 /* A flush: what was asked for and is not over is cancelled. */
 void wb_finish_cancel (WbFinish *finish) WB_REQUIRES (wb_locked);
 void wb_finish_fill_stats (const WbFinish *finish, WbStats *stats)

@@ -28,6 +28,7 @@ void wb_intake_set_up (WbIntake *intake) WB_REQUIRES (wb_locked);
 /* Waits until `bytes` fit; see wb_file_begin(). Unlocks unless it returns WB_OK. */
 WbStatus wb_intake_begin (WbIntake *intake, gsize bytes, WbStall *stall)
     WB_REQUIRES (wb_locked, wb_stream_thread);
+/* Lets go of the lock while it copies a large piece. */
 void wb_intake_copy (WbIntake *intake, const void *data, gsize size)
     WB_REQUIRES (wb_locked, wb_stream_thread);
 void wb_intake_hold (WbIntake *intake, const void *data, gsize size,
@@ -46,6 +47,10 @@ gboolean wb_intake_seek (WbIntake *intake, guint64 position, guint64 *furthest)
 guint64 wb_intake_position (const WbIntake *intake) WB_REQUIRES (wb_locked);
 /* Bytes ever handed over. */
 guint64 wb_intake_accepted (const WbIntake *intake) WB_REQUIRES (wb_locked);
+
+/* Whether a buffer is to be one piece, because it becomes one write. Any thread, with
+ * or without the lock. */
+gboolean wb_intake_is_whole (const WbIntake *intake);
 
 /* --- any thread ------------------------------------------------------------------------ */
 

@@ -10,6 +10,9 @@
 
 #include <errno.h>
 
+/* How long a caller waits for a thread that was let go. */
+#define FIFO_PATIENCE_US (G_USEC_PER_SEC / 4)
+
 /* --- the rooms --------------------------------------------------------------------- */
 
 WbFile *
@@ -162,6 +165,8 @@ set_up (WbFile *file) WB_REQUIRES (wb_locked, wb_io_thread)
   if (!wb_space_set_up (rooms->space) || wb_core_is_abandoned (rooms->core))
     return FALSE;
   wb_intake_set_up (rooms->intake);
+  wb_writer_set_up (file->writer);
+  wb_finish_set_up (file->finish);
   start_retirer (file);
   wb_life_start_syncer (file);
   file->opened = TRUE;
@@ -243,6 +248,37 @@ wb_life_abandon (WbFile *file)
   wb_owners_release (owners);
   g_array_free (owners, TRUE);
   wb_core_lock (core);
+}
+
+static gpointer
+fifo_main (gpointer data)
+{
+  WbFile *file = data;
+
+  wb_target_release_fifo (file->rooms.target);
+  wb_file_unref (file);
+  return NULL;
+}
+
+/* On a thread of its own, because it opens something. */
+void
+wb_life_release_fifo (WbFile *file)
+{
+  WbCore *core = file->rooms.core;
+  GThread *thread;
+  gint64 start = wb_core_now (core);
+
+  if (!wb_target_is_in_fifo (file->rooms.target))
+    return;
+  thread = wb_thread_start ("wbfile-fifo", fifo_main, wb_file_ref (file));
+  if (thread == NULL) {
+    wb_file_unref (file);
+    return;
+  }
+  g_thread_unref (thread);
+  while (!file->closed
+      && wb_core_wait_timed (core, WB_CALLERS, start, FIFO_PATIENCE_US))
+    ;
 }
 
 void

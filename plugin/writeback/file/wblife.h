@@ -39,6 +39,9 @@ void wb_life_end (WbFile *file) WB_REQUIRES (wb_locked);
 /* Leaves the threads behind. What they do not hold is released here and now.
  * Unlocks for that. */
 void wb_life_abandon (WbFile *file) WB_REQUIRES (wb_locked);
+/* After that: a thread that waits for a reader in the open of a FIFO is let go, and
+ * is gone when this returns, unless the system takes its time. */
+void wb_life_release_fifo (WbFile *file) WB_REQUIRES (wb_locked);
 /* Waits for the threads, or, with `abandoned`, forgets them. */
 void wb_life_join (WbFile *file, gboolean abandoned) WB_EXCLUDES (wb_locked);
 

@@ -7,8 +7,6 @@
  */
 #include "file/wbretirer.h"
 
-#include "system/wbcode.h"
-
 #include <errno.h>
 
 struct _WbRetirer
@@ -196,7 +194,8 @@ wb_retirer_check_recovered (WbRetirer *retirer)
   wb_core_raise (retirer->core, WB_EVENT_DEGRADED);
 }
 
-/* Two batches fit always, so no file starves; one that has more than that and
+/* Two batches fit always, and whatever it is when nothing is dirty (a whole frame,
+ * unbuffered), so no file starves; one that has more than that and
  * waits is woken by its own retires. */
 gboolean
 wb_retirer_may_write (const WbRetirer *retirer, guint64 offset, guint64 bytes)
@@ -211,35 +210,35 @@ wb_retirer_may_write (const WbRetirer *retirer, guint64 offset, guint64 bytes)
   if (!wb_share_is_shared (retirer->share))
     return TRUE;
   cost = wb_planner_cost (planner, offset, bytes);
-  return wb_planner_dirty (planner) + cost <= 2 * wb_planner_batch (planner)
+  return wb_planner_dirty (planner) == 0
+      || wb_planner_dirty (planner) + cost <= 2 * wb_planner_batch (planner)
       || wb_share_has_room (retirer->share, cost);
-}
-
-static gint64
-degraded_at (const WbRetirer *retirer, gint64 since_us) WB_REQUIRES (wb_locked)
-{
-  return wb_deadline_after (
-      MAX (since_us, wb_share_last_drained (retirer->share)),
-      wb_core_bounds (retirer->core)->writeback_timeout_us);
 }
 
 static void wake (WbRetirer *retirer) WB_REQUIRES (wb_locked);
 
+/* Since when nothing has been retired for a writer that waits since then. */
+static gint64
+idle_since (const WbRetirer *retirer, gint64 since_us) WB_REQUIRES (wb_locked)
+{
+  return MAX (since_us, wb_share_last_drained (retirer->share));
+}
+
 void
 wb_retirer_wait_for_room (WbRetirer *retirer, gint64 *since_us)
 {
-  gint64 deadline;
+  gint64 since;
 
   /* Unstarted patches and remainders alone could fill the window. */
   if (!wb_planner_is_draining (&retirer->planner))
     wb_planner_release (&retirer->planner, FALSE);
   wake (retirer);
   if (*since_us == 0)
-    *since_us = g_get_monotonic_time ();
-  deadline = degraded_at (retirer, *since_us);
-  if (wb_core_wait (retirer->core, WB_IO, deadline)
-      || g_get_monotonic_time () < deadline
-      || deadline != degraded_at (retirer, *since_us))
+    *since_us = wb_core_now (retirer->core);
+  since = idle_since (retirer, *since_us);
+  if (wb_core_wait_timed (retirer->core, WB_IO, since,
+          wb_core_bounds (retirer->core)->writeback_timeout_us)
+      || since != idle_since (retirer, *since_us))
     return;
   retirer->degraded = TRUE;
   wb_core_raise (retirer->core, WB_EVENT_DEGRADED);
@@ -397,8 +396,9 @@ wb_retirer_is_drained_by_sync (const WbRetirer *retirer)
 /* --- the thread -------------------------------------------------------------------------- */
 
 static void
-say_step (WbRetirer *retirer, const WbStep *step, gint64 took_us, int code)
-    WB_REQUIRES (wb_retire_thread) WB_EXCLUDES (wb_locked)
+say_step (WbRetirer *retirer, const WbStep *step, gint64 took_us,
+    const WbVerdict *verdict) WB_REQUIRES (wb_retire_thread)
+    WB_EXCLUDES (wb_locked)
 {
   static const char *const reasons[] = { "cut at a resume", "cut at its size",
     "cut to make room", "cut for many patches", "all there is" };
@@ -409,10 +409,10 @@ say_step (WbRetirer *retirer, const WbStep *step, gint64 took_us, int code)
         "-%" G_GUINT64_FORMAT " (%s), first step took %.1f ms",
         step->chunk, step->chunk_span.start, step->chunk_span.end,
         reasons[step->reason], took_us / 1e3);
-  if (code != 0 && !wb_code_is_refusal (code))
+  if (verdict->code != 0 && !verdict->refused)
     wb_core_say (retirer->core, WB_LOG_WARNING,
         "write-out of %" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT " failed: %s",
-        step->range.start, step->range.end, g_strerror (code));
+        step->range.start, step->range.end, g_strerror (verdict->code));
 }
 
 static void
@@ -445,19 +445,21 @@ retire_done (WbRetirer *retirer, const WbStep *step, guint64 cleaned)
 }
 
 static void
-step_refused (WbRetirer *retirer, const WbStep *step, int code)
+step_failed (WbRetirer *retirer, const WbStep *step, const WbVerdict *verdict)
     WB_REQUIRES (wb_locked)
 {
   const char *name = wb_target_step_name (retirer->target, step->kind);
+  gboolean syncs;
 
   if (step->kind != WB_STEP_DROP) {
-    if (wb_code_is_refusal (code)) {
-      wb_retirer_give_up_control (retirer, name, code);
+    if (verdict->refused) {
+      wb_retirer_give_up_control (retirer, name, verdict->code);
       return;
     }
-    wb_core_latch (
-        retirer->core, WB_ERROR_WRITE, code, name, step->range.start);
-    if (retirer->facts->by_sync && step->kind == WB_STEP_RETIRE)
+    syncs = retirer->facts->by_sync && step->kind == WB_STEP_RETIRE;
+    wb_core_latch (retirer->core, syncs ? WB_ERROR_SYNC : WB_ERROR_WRITE,
+        verdict->code, name, step->range.start);
+    if (syncs)
       wb_core_note_sync_failed (retirer->core);
     return;
   }
@@ -466,16 +468,17 @@ step_refused (WbRetirer *retirer, const WbStep *step, int code)
     return;
   wb_planner_stop_dropping (&retirer->planner);
   wb_core_say_locked (retirer->core, WB_LOG_INFO,
-      "%s refused (%s): the file stays in the cache", name, g_strerror (code));
+      "%s refused (%s): the file stays in the cache", name,
+      g_strerror (verdict->code));
 }
 
 static void
 make_step (WbRetirer *retirer, const WbStep *step)
     WB_REQUIRES (wb_locked, wb_retire_thread)
 {
+  WbVerdict verdict;
   guint64 cleaned;
   gint64 began;
-  int code;
 
   if (step->kind == WB_STEP_START) {
     if (step->first_of_chunk)
@@ -490,16 +493,16 @@ make_step (WbRetirer *retirer, const WbStep *step)
   wb_core_enter (retirer->core, WB_RETIRER,
       wb_target_step_name (retirer->target, step->kind), step->range.start);
   began = g_get_monotonic_time ();
-  code = wb_target_make_step (retirer->target, step);
-  say_step (retirer, step, g_get_monotonic_time () - began, code);
+  verdict = wb_target_make_step (retirer->target, step);
+  say_step (retirer, step, g_get_monotonic_time () - began, &verdict);
   wb_core_leave (retirer->core, WB_RETIRER);
   retirer->calls++;
   if (retirer->syncing)
     wb_core_wake (retirer->core, WB_SYNCER);
 
   cleaned = wb_planner_done (&retirer->planner, step);
-  if (code != 0)
-    step_refused (retirer, step, code);
+  if (verdict.code != 0)
+    step_failed (retirer, step, &verdict);
   if (step->kind == WB_STEP_RETIRE)
     retire_done (retirer, step, cleaned);
 }

@@ -143,7 +143,7 @@ wb_share_say (WbShare *share, guint64 window)
 static void
 mark (WbShare *share, guint64 bytes) WB_REQUIRES (wb_locked)
 {
-  share->mark_us = g_get_monotonic_time ();
+  share->mark_us = wb_core_now (share->core);
   if (share->device != NULL)
     share->mark_bytes = wb_device_count_drained (share->device, bytes);
   else
@@ -164,7 +164,7 @@ wb_share_note_drained (WbShare *share, guint64 bytes, gboolean ends)
   gint64 took;
 
   mark (share, bytes);
-  took = share->mark_us - began_us;
+  took = MAX (share->mark_us - began_us, 0);
   wb_meter_note (&share->drain_meter, bytes, took, ends);
   wb_meter_note (
       &share->disk_meter, share->mark_bytes - disk_began, took, ends);

@@ -21,7 +21,8 @@ struct _WbSpace
   guint64 preallocated_bytes WB_GUARDED_BY (wb_locked);
   WbReserveReport report WB_GUARDED_BY (wb_locked);
 
-  guint64 old_size WB_GUARDED_BY (wb_io_thread); /* of what is replaced */
+  guint64 old_size WB_GUARDED_BY (wb_io_thread);   /* of what is replaced, */
+  guint64 old_blocks WB_GUARDED_BY (wb_io_thread); /* and its blocks, bytes */
   /* the space is to be there before the first byte */
   gboolean required WB_GUARDED_BY (wb_io_thread);
   /* a failed fallocate may keep part of it (ext4) */
@@ -107,7 +108,7 @@ check_fit (WbSpace *space, guint64 high_water, guint64 expected,
 {
   guint64 have = MAX (high_water, space->prealloc.end) - space->facts->base;
 
-  if (space->facts->mode == WB_OPEN_OVERWRITE)
+  if (space->facts->overwrite)
     have = MAX (have, MIN (space->facts->old_blocks, space->old_size));
   if (source < WB_SIZE_SEGMENT || space->told_fit || expected <= have
       || expected - have <= free)
@@ -186,7 +187,9 @@ reserve_all (WbSpace *space, guint64 from, guint64 to)
 static void
 undo_open (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread)
 {
-  if (space->tried && !wb_core_is_abandoned (space->core))
+  /* Not a file that others may have appended to since. */
+  if (space->tried && !space->facts->append
+      && !wb_core_is_abandoned (space->core))
     wb_target_truncate (space->target, space->old_size);
   wb_target_undo_creation (space->target);
 }
@@ -232,17 +235,15 @@ require (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread)
   end = base + size;
   /* The blocks of a file that is replaced are as good as free; those that another
    * file has as well (reflinks) do not come free. */
-  have = space->facts->mode == WB_OPEN_APPEND
-      ? 0
-      : MIN (space->facts->old_blocks, size);
+  have = space->facts->append ? 0 : MIN (space->old_blocks, size);
   have -= MIN (have, wb_target_shared_bytes (space->target));
   space->report.wanted = size;
   code = ask_free_space (space) < size - have ? ENOSPC : 0;
   if (code == 0 && size > G_MAXINT64 - base)
     code = EFBIG;
   if (code == 0)
-    code = reserve_all (space,
-        space->facts->mode == WB_OPEN_OVERWRITE ? 0 : space->old_size, end);
+    code =
+        reserve_all (space, space->facts->overwrite ? 0 : space->old_size, end);
   if (code != 0) {
     undo_open (space);
     return requirement_failed (space, code, end);
@@ -250,7 +251,7 @@ require (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread)
   /* A thread that was left behind meanwhile destroys nothing. */
   if (wb_core_is_abandoned (space->core))
     return FALSE;
-  if (space->facts->mode == WB_OPEN_TRUNCATE && space->old_size > 0)
+  if (space->facts->truncate && space->old_size > 0)
     code = replace_old (space, end);
   if (code != 0)
     return requirement_failed (space, code, end);
@@ -273,7 +274,7 @@ wb_space_settle (WbSpace *space)
   if (!space->required)
     return;
   space->required = FALSE;
-  if (space->facts->mode != WB_OPEN_TRUNCATE || space->old_size == 0)
+  if (!space->facts->truncate || space->old_size == 0)
     return;
   code = wb_target_truncate (space->target, 0);
   if (code == 0)
@@ -290,11 +291,13 @@ wb_space_set_up (WbSpace *space)
   guint64 hint = prealloc->expected[WB_SIZE_PROPERTY];
 
   space->old_size = facts->size_at_open;
+  space->old_blocks = facts->old_blocks;
   wb_prealloc_init (prealloc, facts->base,
-      facts->regular && space->preallocate != WB_PREALLOCATE_NONE);
+      facts->regular && space->preallocate != WB_PREALLOCATE_NONE
+          && !facts->append);
   prealloc->expected[WB_SIZE_PROPERTY] = hint;
   prealloc->growth = facts->reserve_growth;
-  if (facts->mode == WB_OPEN_OVERWRITE)
+  if (facts->overwrite)
     prealloc->old_end = facts->size_at_open;
   if (!facts->regular || space->preallocate != WB_PREALLOCATE_REQUIRE)
     return TRUE;
@@ -319,10 +322,18 @@ wb_space_trim (WbSpace *space, guint64 high_water, guint64 written)
   wb_prealloc_trimmed (&space->prealloc, high_water);
 }
 
+/* What was required went with it, and is required again before the next byte. */
 void
-wb_space_truncated (WbSpace *space, guint64 size)
+wb_space_restarted (WbSpace *space, gboolean truncated)
 {
-  wb_prealloc_trimmed (&space->prealloc, size);
+  wb_prealloc_elapsed (&space->prealloc, 0, 0);
+  if (!truncated)
+    return;
+  wb_prealloc_trimmed (&space->prealloc, space->facts->base);
+  space->old_size = space->facts->base;
+  space->old_blocks = 0;
+  space->required =
+      space->facts->regular && space->preallocate == WB_PREALLOCATE_REQUIRE;
 }
 
 /* --- what the stream says ---------------------------------------------------------------- */

@@ -38,8 +38,8 @@ void wb_space_trim (WbSpace *space, guint64 high_water, guint64 written)
     WB_REQUIRES (wb_locked, wb_io_thread);
 /* A file that was required to fit and never got a byte: at the end it is empty. */
 void wb_space_settle (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread);
-/* The file was truncated to `size`. */
-void wb_space_truncated (WbSpace *space, guint64 size)
+/* The stream starts again; with `truncated` what was reserved has gone as well. */
+void wb_space_restarted (WbSpace *space, gboolean truncated)
     WB_REQUIRES (wb_locked, wb_io_thread);
 
 /* What the stream says: see wb_file_set_expected() and the like. */

@@ -6,7 +6,7 @@
  */
 #include "file/wbsyncer.h"
 
-#include "system/wbcode.h"
+#define SECOND_LOOK_US G_USEC_PER_SEC
 
 struct _WbSyncer
 {
@@ -27,6 +27,8 @@ struct _WbSyncer
   /* the first write after the last one began; 0 */
   gint64 unsynced_since_us WB_GUARDED_BY (wb_locked);
   const char *stall_told WB_GUARDED_BY (wb_locked); /* the call */
+  gint64 suspected WB_GUARDED_BY (wb_locked);       /* ... since then, seen */
+  gint64 suspected_us WB_GUARDED_BY (wb_locked);    /* first at */
   guint64 durable_bytes WB_GUARDED_BY (wb_locked);
 };
 
@@ -63,7 +65,7 @@ wb_syncer_started (WbSyncer *syncer, gboolean written)
 {
   syncer->started = TRUE;
   if (written)
-    syncer->unsynced_since_us = g_get_monotonic_time ();
+    syncer->unsynced_since_us = wb_core_now (syncer->core);
 }
 
 void
@@ -88,15 +90,26 @@ wb_syncer_durable_bytes (const WbSyncer *syncer)
   return syncer->durable_bytes;
 }
 
+/* Nobody waits for it, so a process that was stopped is not found out by a wait:
+ * a call that seems to be too long is looked at once more, a second later. */
 gboolean
 wb_syncer_is_stalled (WbSyncer *syncer)
 {
-  const char *call = wb_core_call (syncer->core, WB_SYNCER);
-  gint64 timeout = wb_core_bounds (syncer->core)->sync_timeout_us;
+  WbCore *core = syncer->core;
+  const char *call = wb_core_call (core, WB_SYNCER);
+  gint64 timeout = wb_core_bounds (core)->sync_timeout_us;
+  gint64 since = wb_core_call_since (core, WB_SYNCER), now;
 
-  if (call == NULL || call == syncer->stall_told || timeout < 0
-      || g_get_monotonic_time () - wb_core_call_since (syncer->core, WB_SYNCER)
-          < timeout)
+  if (call == NULL || call == syncer->stall_told || timeout < 0)
+    return FALSE;
+  now = wb_core_now (core);
+  if (now - since < timeout)
+    return FALSE;
+  if (syncer->suspected != since) {
+    syncer->suspected = since;
+    syncer->suspected_us = now;
+  }
+  if (now - syncer->suspected_us < MIN (timeout, SECOND_LOOK_US))
     return FALSE;
   syncer->stall_told = call;
   return TRUE;
@@ -173,16 +186,17 @@ next_due (const WbSyncer *syncer) WB_REQUIRES (wb_locked, wb_sync_thread)
 }
 
 static void
-note_result (WbSyncer *syncer, int code, guint64 covered)
+note_result (WbSyncer *syncer, const WbVerdict *verdict, guint64 covered)
     WB_REQUIRES (wb_locked, wb_sync_thread)
 {
-  if (wb_code_is_refusal (code)) {
+  if (verdict->refused) {
     syncer->refused = TRUE;
     wb_core_say_locked (syncer->core, WB_LOG_INFO,
         "fdatasync refused (%s): nothing is synced at intervals",
-        g_strerror (code));
-  } else if (code != 0) {
-    wb_core_latch (syncer->core, WB_ERROR_SYNC, code, "fdatasync", covered);
+        g_strerror (verdict->code));
+  } else if (verdict->code != 0) {
+    wb_core_latch (
+        syncer->core, WB_ERROR_SYNC, verdict->code, "fdatasync", covered);
     wb_core_note_sync_failed (syncer->core);
   }
 }
@@ -194,22 +208,22 @@ sync_interval (WbSyncer *syncer) WB_REQUIRES (wb_locked, wb_sync_thread)
   guint64 flushes = syncer->flushes;
   guint64 covered = wb_retirer_high_water (syncer->retirer);
   gint64 began = g_get_monotonic_time ();
+  WbVerdict verdict;
   gboolean durable;
-  int code;
 
   syncer->syncing = TRUE;
   syncer->stall_told = NULL;
   syncer->unsynced_since_us = 0;
   wb_retirer_sync_begins (syncer->retirer);
-  code = wb_target_sync (syncer->target, WB_SYNCER, WB_SYNC_DATA, covered);
+  verdict = wb_target_sync (syncer->target, WB_SYNCER, WB_SYNC_DATA, covered);
   wb_retirer_answer (syncer->retirer);
-  if (code == 0 && !syncer->name_synced && !wb_core_is_abandoned (core))
+  if (verdict.code == 0 && !syncer->name_synced && !wb_core_is_abandoned (core))
     syncer->name_synced =
         wb_target_sync_parent (syncer->target, WB_SYNCER) == WB_RESULT_DURABLE;
-  note_result (syncer, code, covered);
-  durable = code == 0 && syncer->name_synced && syncer->flushes == flushes
-      && !wb_core_has_error (core) && !syncer->io_syncing
-      && !wb_core_is_abandoned (core);
+  note_result (syncer, &verdict, covered);
+  durable = verdict.code == 0 && syncer->name_synced
+      && syncer->flushes == flushes && !wb_core_has_error (core)
+      && !syncer->io_syncing && !wb_core_is_abandoned (core);
   if (durable)
     syncer->durable_bytes = MAX (syncer->durable_bytes, covered);
   syncer->syncing = FALSE;
@@ -228,10 +242,11 @@ wb_syncer_run (WbSyncer *syncer)
 
   wb_core_lock (core);
   while (!syncer->quit && !wb_core_is_abandoned (core)) {
-    gint64 due = next_due (syncer);
+    gint64 due = next_due (syncer), left = due - wb_core_now (core);
 
-    if (due < 0 || due > g_get_monotonic_time ()) {
-      wb_core_wait (core, WB_SYNCER, due);
+    if (due < 0 || left > 0) {
+      wb_core_wait (
+          core, WB_SYNCER, due < 0 ? -1 : g_get_monotonic_time () + left);
       continue;
     }
     sync_interval (syncer);

@@ -30,38 +30,44 @@ struct _WbTarget
 {
   WbCore *core;
   const WbSys *sys;
-  char *location;
   gboolean o_sync;
   gboolean require; /* the space, before the old content goes */
+  gboolean
+      removable; /* there was no such file: it goes again if it can't be had */
   WbWriteback writeback;
 
   /* written by the I/O thread before the file is open, constant after it */
   WbTargetFacts facts;
   WbDevice *device;
-  char *parent;
-  gboolean fifo;
-  WbIdentity identity;
-  guint64 own_device; /* of a block device: the disk itself */
+  WbName name; /* its directory changes hands with the descriptor */
 
   int fd; /* -1 again when it is closed */
+  WbAsk ask;
   WbWaker waker;
 
   gboolean identified WB_GUARDED_BY (wb_locked);
   gboolean perhaps_busy WB_GUARDED_BY (wb_locked);
+  gboolean in_fifo WB_GUARDED_BY (wb_locked);      /* in its open */
+  const char *name_said WB_GUARDED_BY (wb_locked); /* why it is not durable */
+  gboolean appending WB_GUARDED_BY (wb_io_thread);
   WbRegistryEntry *left_behind WB_GUARDED_BY (wb_locked);
   /* for a stream to take data, before this write */
   gint64 write_waited_us WB_GUARDED_BY (wb_io_thread);
 };
 
-WbTarget *
+/* Unchecked: nobody else knows it yet. */
+WB_UNCHECKED WbTarget *
 wb_target_new (WbCore *core, const WbFileConfig *config)
 {
   WbTarget *target = g_new0 (WbTarget, 1);
 
   target->core = core;
   target->sys = config->sys != NULL ? config->sys : wb_sys_default ();
-  target->location = g_strdup (config->location);
-  target->facts.mode = config->mode;
+  target->ask.sys = target->sys;
+  wb_name_init (&target->name, target->sys, config->location);
+  target->facts.append = config->mode == WB_OPEN_APPEND;
+  target->facts.truncate = config->mode == WB_OPEN_TRUNCATE;
+  target->facts.overwrite = config->mode == WB_OPEN_OVERWRITE;
   target->o_sync = config->o_sync;
   target->require = config->preallocate == WB_PREALLOCATE_REQUIRE;
   target->writeback = config->writeback;
@@ -74,8 +80,7 @@ void
 wb_target_free (WbTarget *target)
 {
   g_clear_pointer (&target->device, wb_device_put);
-  g_free (target->location);
-  g_free (target->parent);
+  wb_name_clear (&target->name);
   g_free (target);
 }
 
@@ -99,21 +104,13 @@ wb_target_is_perhaps_busy (const WbTarget *target)
 
 /* --- opening -------------------------------------------------------------------- */
 
-static WbIdentity
-identity_of (const struct stat *status)
-{
-  WbIdentity identity = { status->st_dev, status->st_ino };
-
-  return identity;
-}
-
-/* Before the open, which may truncate. stat() may hang on the same storage: while
+/* Before the open. stat() may hang on the same storage: while
  * it does, a file that may be busy is taken for busy (see wb_file_open()), and the
  * next one of the name at once. */
 static gboolean
 is_busy (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
 {
-  WbBusiness business = wb_registry_look_up (target->location, NULL);
+  WbBusiness business = wb_registry_look_up (target->name.location, NULL);
   struct stat status;
   WbIdentity identity;
   gboolean exists;
@@ -123,12 +120,12 @@ is_busy (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
   target->perhaps_busy = business == WB_REGISTRY_PERHAPS;
   wb_core_wake (target->core, WB_CALLERS);
   wb_core_enter (target->core, WB_IO, "stat", 0);
-  exists = target->sys->stat (target->location, &status) == 0;
+  exists = target->sys->stat (target->name.location, &status) == 0;
   wb_core_leave (target->core, WB_IO);
   target->perhaps_busy = FALSE;
   if (exists)
-    identity = identity_of (&status);
-  return wb_registry_look_up (target->location, exists ? &identity : NULL)
+    identity = wb_identity_of (&status);
+  return wb_registry_look_up (target->name.location, exists ? &identity : NULL)
       == WB_REGISTRY_BUSY;
 }
 
@@ -146,7 +143,7 @@ open_with (WbTarget *target, int flags)
   int fd;
 
   do
-    fd = target->sys->open (target->location, flags, 0666);
+    fd = target->sys->open (target->name.location, flags, 0666);
   while (fd < 0 && errno == EINTR);
   return fd;
 }
@@ -159,65 +156,40 @@ open_target (WbTarget *target)
 
   if (target->o_sync)
     flags |= O_SYNC;
+  if (target->facts.append)
+    flags |= O_APPEND;
   if (target->require) {
     /* What is there stays as it is until the space is known to be there, and
      * what was not there is not there after a failure. */
     fd = open_with (target, flags | O_EXCL);
-    target->facts.created = fd >= 0;
+    target->removable = fd >= 0;
     if (fd >= 0 || errno != EEXIST)
       return fd;
     fd = open_with (target, flags & ~O_CREAT);
     if (fd >= 0 || errno != ENOENT)
       return fd;
     /* A link to nothing. */
-    target->facts.created = TRUE;
-  } else if (target->facts.mode == WB_OPEN_TRUNCATE) {
-    flags |= O_TRUNC;
+    target->removable = TRUE;
   }
   return open_with (target, flags);
 }
 
-/* The directory that holds the name, behind every link, or NULL. */
-static char *
-real_parent (WbTarget *target)
-{
-  char *real = target->sys->real_path (target->location);
-  char *parent = real != NULL ? g_path_get_dirname (real) : NULL;
-
-  free (real);
-  return parent;
-}
-
-/* What the descriptor is. Without the lock, but before anybody else looks. */
+/* Emptying it comes after the open, when it is known that somebody still waits for
+ * it: an open that comes back late must not destroy what others have written
+ * meanwhile. Where a sandbox allows no ftruncate, by opening it once more. */
 static int
-identify_target (WbTarget *target)
+empty_target (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
 {
-  WbTargetFacts *facts = &target->facts;
-  struct stat status;
-  gint64 size = 0;
+  int code = wb_target_truncate (target, 0), fd;
 
-  if (target->sys->fstat (target->fd, &status) != 0)
-    return errno;
-  target->identity = identity_of (&status);
-  target->own_device = status.st_rdev;
-  facts->regular = S_ISREG (status.st_mode);
-#ifdef S_ISFIFO
-  target->fifo = S_ISFIFO (status.st_mode);
-#endif
-#ifdef S_ISBLK
-  facts->block_device = S_ISBLK (status.st_mode);
-#endif
-  facts->seekable = target->sys->seekable (target->fd) == 0;
-  facts->old_blocks = (guint64) status.st_blocks * 512;
-  if (facts->regular)
-    size = status.st_size;
-  else if (facts->block_device)
-    size = MAX (target->sys->size (target->fd), 0);
-  facts->size_at_open = (guint64) size;
-  facts->base = facts->mode == WB_OPEN_APPEND ? (guint64) size : 0;
-  if (facts->regular)
-    target->parent = real_parent (target);
-  return 0;
+  if (!wb_code_is_refusal (code) || wb_core_is_abandoned (target->core))
+    return code;
+  wb_core_enter (target->core, WB_IO, "open", 0);
+  fd = open_with (target, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+  if (fd >= 0)
+    target->sys->close (fd);
+  wb_core_leave (target->core, WB_IO);
+  return fd >= 0 ? 0 : code;
 }
 
 /* A reader who stops reading must not hold a thread that is told to go. The
@@ -225,60 +197,52 @@ identify_target (WbTarget *target)
 static void
 set_up_fifo (WbTarget *target)
 {
-  if (target->fifo && target->sys->set_nonblocking (target->fd) == 0)
+  if (target->facts.fifo && target->sys->set_nonblocking (target->fd) == 0)
     wb_waker_open (&target->waker);
-}
-
-/* The ladder of write-out control. First the ideal: sync_file_range to start
- * and to wait, posix_fadvise to drop. A probe with flags 0 does nothing and
- * finds out once whether the system has it (WSL and non-Linux: ENOSYS; pipes:
- * ESPIPE) - except on ZFS, which says yes and does nothing: the bytes then
- * retire at once, and its own throttle bounds them. On overlayfs it says yes
- * and looks at the overlay's own pages, of which there are none: the file below
- * is reached by fadvise, which starts the write-out of what it is to drop, and
- * by fdatasync. Last rung: the system's own policy, with everything else
- * unchanged. */
-static const char *
-choose_mechanism (WbTarget *target, const char *file_system, int *code)
-{
-  WbTargetFacts *facts = &target->facts;
-
-  *code = 0;
-  facts->control = facts->by_sync = FALSE;
-  if (target->writeback == WB_WRITEBACK_NONE
-      || (!facts->regular && !facts->block_device))
-    return "none";
-  if (target->sys->writeout_probe (target->fd) != 0) {
-    *code = errno;
-    return "none";
-  }
-  facts->control = TRUE;
-  facts->by_sync = strcmp (file_system, "overlayfs") == 0;
-  return facts->by_sync ? "fadvise and fdatasync" : "sync_file_range";
 }
 
 static void
 set_up_control (WbTarget *target) WB_EXCLUDES (wb_locked)
 {
   WbTargetFacts *facts = &target->facts;
-  char buffer[32];
-  const char *file_system = target->sys->file_system (target->fd, buffer);
   int code;
 
-  g_snprintf (facts->mechanism, sizeof facts->mechanism, "%s on %s",
-      choose_mechanism (target, file_system, &code), file_system);
-  facts->reserve_suits =
-      facts->regular && wb_prealloc_suits (file_system, &facts->reserve_reason);
-  facts->reserve_growth = wb_prealloc_suits_growth (file_system);
+  wb_facts_find_control (
+      facts, target->sys, target->fd, target->writeback != WB_WRITEBACK_NONE);
+  code = facts->control_code;
   wb_core_say (target->core, WB_LOG_INFO,
       "opened: %s, write-out %s, position 0 at offset %" G_GUINT64_FORMAT
       "%s%s",
-      facts->regular            ? "regular file"
-          : facts->block_device ? "block device"
-          : facts->seekable     ? "device"
-                                : "stream",
-      facts->mechanism, facts->base, code != 0 ? ": " : "",
-      code != 0 ? g_strerror (code) : "");
+      wb_facts_kind (facts), facts->mechanism, facts->base,
+      code != 0 ? ": " : "", code != 0 ? g_strerror (code) : "");
+}
+
+/* Opens it. 0, or the errno. Of a FIFO it is known that its open waits for a
+ * reader, and that it can be let go. */
+static int
+enter_target (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  WbCore *core = target->core;
+  struct stat status;
+  gboolean exists;
+  int code;
+
+  wb_core_enter (core, WB_IO, "open", 0);
+  exists = target->sys->stat (target->name.location, &status) == 0;
+  wb_core_leave (core, WB_IO);
+  if (wb_core_is_abandoned (core))
+    return ECANCELED;
+  target->facts.created = !exists;
+#ifdef S_ISFIFO
+  target->in_fifo = exists && S_ISFIFO (status.st_mode);
+#endif
+  wb_core_enter (core, WB_IO, "open", 0);
+  target->fd = open_target (target);
+  code = target->fd < 0 ? errno : 0;
+  wb_core_leave (core, WB_IO);
+  target->in_fifo = FALSE;
+  target->appending = target->facts.append;
+  return code;
 }
 
 gboolean
@@ -290,17 +254,14 @@ wb_target_open (WbTarget *target)
   if (is_busy (target))
     return open_failed (target, WB_ERROR_BUSY, EBUSY, "open");
 
-  wb_core_enter (core, WB_IO, "open", 0);
-  target->fd = open_target (target);
-  code = target->fd < 0 ? errno : 0;
-  wb_core_leave (core, WB_IO);
+  code = enter_target (target);
   if (code != 0)
     return open_failed (target, WB_ERROR_OPEN, code, "open");
   if (wb_core_is_abandoned (core))
     return FALSE;
 
   wb_core_enter (core, WB_IO, "fstat", 0);
-  code = identify_target (target);
+  code = wb_facts_find (&target->facts, target->sys, target->fd, &target->name);
   if (code == 0)
     set_up_control (target);
   wb_core_leave (core, WB_IO);
@@ -308,11 +269,20 @@ wb_target_open (WbTarget *target)
     return open_failed (target, WB_ERROR_OPEN, code, "fstat");
   if (wb_core_is_abandoned (core))
     return FALSE;
-  target->identified = TRUE;
+  target->identified = target->name.identified;
+  if (target->facts.regular && target->facts.truncate && !target->require
+      && target->facts.size_at_open > 0) {
+    code = empty_target (target);
+    if (code != 0)
+      return open_failed (target, WB_ERROR_OPEN, code, "ftruncate");
+    if (wb_core_is_abandoned (core))
+      return FALSE;
+    target->facts.size_at_open = target->facts.old_blocks = 0;
+  }
   if (target->facts.control)
-    target->device =
-        wb_device_get (target->facts.block_device ? target->own_device
-                                                  : target->identity.device);
+    target->device = wb_device_get (target->facts.block_device
+            ? target->facts.own_device
+            : target->name.identity.device);
   set_up_fifo (target);
   return TRUE;
 }
@@ -332,16 +302,23 @@ wait_until_ready (WbTarget *target) WB_REQUIRES (wb_io_thread)
 
 gssize
 wb_target_write (WbTarget *target, const WbVector *vectors, guint n,
-    guint64 offset, gint64 *took_us)
+    guint64 *offset, gint64 *took_us)
 {
   WbCore *core = target->core;
+  gboolean append = target->facts.seekable && target->appending;
   gssize result;
+  gint64 end;
   int code;
 
-  wb_core_enter (core, WB_IO, "write", offset);
+  wb_core_enter (core, WB_IO, "write", *offset);
   result = target->sys->write (target->fd, vectors, (int) n,
-      target->facts.seekable ? (gint64) offset : -1);
+      target->facts.seekable && !append ? (gint64) *offset : WB_NO_OFFSET);
   code = result < 0 ? errno : 0;
+  if (append && result > 0) {
+    end = target->sys->position (target->fd);
+    if (end >= result)
+      *offset = (guint64) (end - result);
+  }
   if (result < 0 && (code == EAGAIN || code == EWOULDBLOCK)) {
     wait_until_ready (target);
     target->write_waited_us += wb_core_leave_idle (core, WB_IO);
@@ -352,51 +329,86 @@ wb_target_write (WbTarget *target, const WbVector *vectors, guint n,
   return result < 0 ? -code : result;
 }
 
+gboolean
+wb_target_is_appending (const WbTarget *target)
+{
+  return target->appending;
+}
+
 int
+wb_target_set_appending (WbTarget *target, gboolean append)
+{
+  int code;
+
+  wb_core_enter (target->core, WB_IO, "fcntl", 0);
+  code = target->sys->set_append (target->fd, append) == 0 ? 0 : errno;
+  wb_core_leave (target->core, WB_IO);
+  if (code == 0)
+    target->appending = append;
+  return code;
+}
+
+int
+wb_target_ask_size (WbTarget *target, guint64 *size)
+{
+  struct stat status;
+  int code;
+
+  wb_core_enter (target->core, WB_IO, "fstat", 0);
+  code = target->sys->fstat (target->fd, &status) == 0 ? 0 : errno;
+  wb_core_leave (target->core, WB_IO);
+  if (code == 0)
+    *size = (guint64) status.st_size;
+  return code;
+}
+
+WbVerdict
 wb_target_sync (
     WbTarget *target, WbParty party, WbSyncKind kind, guint64 high_water)
 {
-  const WbSys *sys = target->sys;
   gboolean data = kind == WB_SYNC_DATA;
   const char *name = data ? "fdatasync" : "fsync";
+  WbVerdict verdict;
   gint64 took;
-  int code;
 
   wb_core_enter (target->core, party, name, high_water);
-  do
-    code = (data ? sys->sync_data (target->fd) : sys->sync (target->fd)) == 0
-        ? 0
-        : errno;
-  while (code == EINTR);
+  verdict = wb_ask (
+      &target->ask, data ? WB_ASK_SYNC_DATA : WB_ASK_SYNC, target->fd, 0, 0);
   took = wb_core_leave (target->core, party);
-  wb_core_say_locked (target->core, WB_LOG_DEBUG, "%s: %s, took %.1f ms", name,
-      code == 0 ? "ok" : g_strerror (code), took / 1e3);
-  return code;
+  wb_core_say_locked (target->core,
+      verdict.refused ? WB_LOG_INFO : WB_LOG_DEBUG, "%s%s: %s, took %.1f ms",
+      name, verdict.refused ? " refused" : "",
+      verdict.code == 0 ? "ok" : g_strerror (verdict.code), took / 1e3);
+  return verdict;
 }
 
 WbSyncResult
 wb_target_sync_parent (WbTarget *target, WbParty party)
 {
+  const char *reason;
+  gboolean told;
   int code;
 
-  if (target->parent == NULL)
-    return target->facts.regular ? WB_RESULT_DATA : WB_RESULT_DURABLE;
-  wb_core_enter (target->core, party, "fsync (directory)", 0);
-  do
-    code = target->sys->sync_directory (target->parent) == 0 ? 0 : errno;
-  while (code == EINTR);
-  if (code != 0)
-    wb_core_say (target->core, WB_LOG_INFO,
-        "fsync of the directory %s refused: %s", target->parent,
-        g_strerror (code));
-  wb_core_leave (target->core, party);
-  if (code == ENOENT || code == ENOTDIR || code == EMFILE || code == ENFILE)
-    return WB_RESULT_DATA;
-  if (code == 0 || wb_code_is_refusal (code) || code == EACCES || code == EPERM
-      || code == EROFS)
+  if (!target->facts.regular)
     return WB_RESULT_DURABLE;
-  wb_core_latch (target->core, WB_ERROR_SYNC, code, "fsync (directory)", 0);
-  return WB_RESULT_FAILED;
+  wb_core_enter (target->core, party, "fsync (directory)", 0);
+  reason = wb_name_sync (&target->name, &code);
+  wb_core_leave (target->core, party);
+  if (reason == NULL)
+    return WB_RESULT_DURABLE;
+  if (code != 0) {
+    wb_core_latch (target->core, WB_ERROR_SYNC, code, "fsync (directory)", 0);
+    return WB_RESULT_FAILED;
+  }
+  told = g_strcmp0 (reason, target->name_said) == 0;
+  target->name_said = g_intern_string (reason);
+  if (!told)
+    wb_core_say_locked (target->core, WB_LOG_INFO,
+        "the name is not known to be durable: fsync (directory) of %s: %s",
+        target->name.parent != NULL ? target->name.parent
+                                    : target->name.location,
+        reason);
+  return WB_RESULT_DATA;
 }
 
 /* --- write-out --------------------------------------------------------------------- */
@@ -414,31 +426,19 @@ wb_target_step_name (const WbTarget *target, WbStepKind kind)
   return names[target->facts.by_sync ? 1 : 0][kind];
 }
 
-int
+WbVerdict
 wb_target_make_step (WbTarget *target, const WbStep *step)
 {
-  const WbSys *sys = target->sys;
   gboolean by_sync = target->facts.by_sync;
   gint64 offset = (gint64) step->range.start;
   gint64 length = (gint64) (step->range.end - step->range.start);
-  int result = -1;
 
-  do {
-    switch (step->kind) {
-      case WB_STEP_START:
-        result = by_sync ? sys->drop (target->fd, offset, length)
-                         : sys->writeout_start (target->fd, offset, length);
-        break;
-      case WB_STEP_RETIRE:
-        result = by_sync ? sys->sync_data (target->fd)
-                         : sys->writeout_wait (target->fd, offset, length);
-        break;
-      case WB_STEP_DROP:
-        result = sys->drop (target->fd, offset, length);
-        break;
-    }
-  } while (result != 0 && errno == EINTR);
-  return result == 0 ? 0 : errno;
+  if (step->kind == WB_STEP_DROP || (step->kind == WB_STEP_START && by_sync))
+    return wb_ask_drop (&target->ask, target->fd, offset, length);
+  if (step->kind == WB_STEP_START)
+    return wb_ask (&target->ask, WB_ASK_START, target->fd, offset, length);
+  return wb_ask (&target->ask, by_sync ? WB_ASK_SYNC_DATA : WB_ASK_WAIT,
+      target->fd, offset, length);
 }
 
 /* --- space ------------------------------------------------------------------------ */
@@ -512,11 +512,18 @@ wb_target_trim (WbTarget *target, guint64 high_water)
   wb_core_enter (target->core, WB_IO, "fstat", high_water);
   code = target->sys->fstat (target->fd, &status) == 0 ? 0 : errno;
   wb_core_leave (target->core, WB_IO);
-  if (code == 0 && !wb_core_is_abandoned (target->core))
+  /* Others may have appended since it was asked how large it is. */
+  if (code == 0 && !wb_core_is_abandoned (target->core)
+      && !target->facts.append)
     code = wb_target_truncate (target, (guint64) status.st_size);
   if (code == 0 && !wb_core_is_abandoned (target->core))
     punch_rest (target, &status);
-  return code;
+  if (!wb_code_is_refusal (code))
+    return code;
+  wb_core_say_locked (target->core, WB_LOG_INFO,
+      "ftruncate refused (%s): what was reserved too much stays",
+      g_strerror (code));
+  return 0;
 }
 
 guint64
@@ -544,22 +551,19 @@ wb_target_shared_bytes (WbTarget *target)
 void
 wb_target_undo_creation (WbTarget *target)
 {
-  struct stat now;
   gboolean ours;
   char *real;
 
-  if (!target->facts.created || wb_core_is_abandoned (target->core))
+  if (!target->removable || wb_core_is_abandoned (target->core))
     return;
   wb_core_enter (target->core, WB_IO, "stat", 0);
-  ours = target->sys->stat (target->location, &now) == 0
-      && now.st_dev == target->identity.device
-      && now.st_ino == target->identity.inode;
+  ours = wb_name_is_ours (&target->name);
   wb_core_leave (target->core, WB_IO);
   if (!ours || wb_core_is_abandoned (target->core))
     return;
   /* What a link leads to, not the link. */
   wb_core_enter (target->core, WB_IO, "unlink", 0);
-  real = target->sys->real_path (target->location);
+  real = target->sys->real_path (target->name.location);
   if (real != NULL)
     target->sys->unlink (real);
   free (real);
@@ -571,9 +575,21 @@ wb_target_undo_creation (WbTarget *target)
 void
 wb_target_leave_behind (WbTarget *target)
 {
-  target->left_behind = wb_registry_add (
-      target->location, target->identified ? &target->identity : NULL);
+  target->left_behind = wb_registry_add (target->name.location,
+      target->identified ? &target->name.identity : NULL);
   wb_waker_wake (&target->waker);
+}
+
+gboolean
+wb_target_is_in_fifo (const WbTarget *target)
+{
+  return target->in_fifo;
+}
+
+void
+wb_target_release_fifo (WbTarget *target)
+{
+  target->sys->release_fifo (target->name.location);
 }
 
 void
@@ -585,9 +601,11 @@ wb_target_close (WbTarget *target, guint64 high_water)
   if (fd >= 0) {
     wb_core_enter (target->core, WB_IO, "close", high_water);
     code = target->sys->close (fd) == 0 ? 0 : errno;
+    wb_name_close (&target->name);
     wb_core_leave (target->core, WB_IO);
-    /* EINTR: Linux has closed it all the same. */
-    if (code != 0 && code != EINTR)
+    /* Whatever it says, Linux has closed it. EINTR too is the file system's word:
+     * these threads are sent no signals. */
+    if (code != 0)
       wb_core_latch (target->core, WB_ERROR_CLOSE, code, "close", high_water);
   }
   wb_waker_close (&target->waker);

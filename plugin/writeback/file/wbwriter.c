@@ -6,9 +6,13 @@
  */
 #include "file/wbwriter.h"
 
+#include "system/wbcode.h"
+
 #include <errno.h>
 
 #define TRANSIENT_RETRY_US (10 * 1000)
+/* The least that a full disk is asked to take. */
+#define SECTOR 512
 
 struct _WbWriter
 {
@@ -20,6 +24,11 @@ struct _WbWriter
   WbIntake *intake;
   const WbTargetFacts *facts;
   gint64 transient_timeout_us;
+
+  /* of a file that is appended to: where the stream is at its furthest, and by how
+   * much what others have appended has moved it; offsets in the file */
+  guint64 append_at WB_GUARDED_BY (wb_io_thread);
+  guint64 append_shift WB_GUARDED_BY (wb_io_thread);
 
   guint64 bytes_written WB_GUARDED_BY (wb_locked);
   /* survives a restart that does not truncate */
@@ -56,6 +65,12 @@ wb_writer_free (WbWriter *writer)
   g_free (writer);
 }
 
+void
+wb_writer_set_up (WbWriter *writer)
+{
+  writer->append_at = writer->facts->base;
+}
+
 static gboolean
 may_go_on (const WbWriter *writer, guint64 generation) WB_REQUIRES (wb_locked)
 {
@@ -66,10 +81,12 @@ may_go_on (const WbWriter *writer, guint64 generation) WB_REQUIRES (wb_locked)
 
 /* --- one write ----------------------------------------------------------------------- */
 
-/* Writes once what is left of the run from `done` on. Returns the bytes, or
- * -errno. */
+/* Writes once what is left of the run from `done` on, or at most `most` bytes of
+ * the next piece. Returns the bytes, or -errno; `*offset` becomes where they are in
+ * the file. */
 static gssize
-write_some (WbWriter *writer, gsize done) WB_REQUIRES (wb_locked, wb_io_thread)
+write_some (WbWriter *writer, gsize done, gsize most, guint64 *offset)
+    WB_REQUIRES (wb_locked, wb_io_thread)
 {
   WbBatchRun *run = &writer->run;
   WbVector *vectors = run->vectors, first;
@@ -82,9 +99,10 @@ write_some (WbWriter *writer, gsize done) WB_REQUIRES (wb_locked, wb_io_thread)
     skip -= (vectors++)->size;
   first = *vectors;
   vectors->data = (guint8 *) first.data + skip;
-  vectors->size = first.size - skip;
-  result =
-      wb_target_write (writer->target, vectors, n, run->offset + done, &took);
+  vectors->size = MIN (first.size - skip, most);
+  *offset = run->offset + done + writer->append_shift;
+  result = wb_target_write (writer->target, vectors,
+      vectors->size < first.size - skip ? 1 : n, offset, &took);
   *vectors = first;
   if (result > 0)
     wb_intake_note_write (writer->intake, (guint64) result, took);
@@ -119,22 +137,36 @@ retry_later (WbWriter *writer, gint64 *give_up_us)
   return TRUE;
 }
 
+/* A disk that is full for all of it may not be for a part: half as much, down to a
+ * sector. 0: not even that. */
+static gsize
+try_less (gsize left, gsize most)
+{
+  gsize less = MIN (left, most) / 2;
+
+  less -= less % SECTOR;
+  return less;
+}
+
 /* Writes the run. Returns how much of it was taken. */
 static gsize
 write_run (WbWriter *writer, guint64 generation)
     WB_REQUIRES (wb_locked, wb_io_thread)
 {
   const WbBatchRun *run = &writer->run;
+  gsize done = 0, most = G_MAXSIZE;
   gint64 give_up_us = 0;
   guint empty = 0;
-  gsize done = 0;
 
   while (done < run->bytes && !wb_core_is_abandoned (writer->core)
       && wb_intake_generation (writer->intake) == generation) {
-    gssize result = write_some (writer, done);
+    guint64 offset;
+    gssize result = write_some (writer, done, most, &offset);
 
     if (result > 0) {
-      account_write (writer, run->offset + done, (gsize) result);
+      /* Where others have appended to it, it is not where it was meant to be. */
+      writer->append_shift = offset - (run->offset + done);
+      account_write (writer, offset, (gsize) result);
       done += (gsize) result;
       give_up_us = 0;
       empty = 0;
@@ -146,11 +178,55 @@ write_run (WbWriter *writer, guint64 generation)
     /* Nothing written and no error: once may happen, again is a full device. */
     if (result == 0 && empty++ < 1)
       continue;
+    if (result < 0 && wb_code_is_no_space ((int) -result)
+        && (most = try_less (run->bytes - done, most)) > 0)
+      continue;
     wb_core_latch (writer->core, WB_ERROR_WRITE,
         result == 0 ? ENOSPC : (int) -result, "write", run->offset + done);
     break;
   }
   return done;
+}
+
+/* --- appending ------------------------------------------------------------------------- */
+
+/* Whether anybody else has appended, so that what the stream has written can't be
+ * found by its position any more. */
+static gboolean
+is_shared (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  guint64 size = 0;
+
+  return writer->append_shift != 0
+      || (wb_target_ask_size (writer->target, &size) == 0
+          && size != writer->append_at);
+}
+
+/* A file that is appended to is, as long as the stream only goes on; what a muxer
+ * comes back to is written in its place, if nobody else has appended meanwhile.
+ * FALSE: they have, or it is not allowed; the error is latched. */
+static gboolean
+choose_place (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  guint64 offset = writer->run.offset;
+  gboolean appending = wb_target_is_appending (writer->target);
+  int code = 0;
+
+  if (!writer->facts->append || !writer->facts->regular)
+    return TRUE;
+  if (offset == writer->append_at) {
+    /* Not to be had again is no harm: it is what everybody else does. */
+    if (!appending)
+      wb_target_set_appending (writer->target, TRUE);
+  } else if (is_shared (writer)) {
+    wb_core_latch (writer->core, WB_ERROR_SHARED, EBUSY, "seek", offset);
+    return FALSE;
+  } else if (appending) {
+    code = wb_target_set_appending (writer->target, FALSE);
+    if (code != 0)
+      wb_core_latch (writer->core, WB_ERROR_SEEK, code, "fcntl", offset);
+  }
+  return code == 0;
 }
 
 /* --- a batch --------------------------------------------------------------------------- */
@@ -166,7 +242,8 @@ wait_for_window (WbWriter *writer, guint64 generation)
 
   wb_intake_set_waits (writer->intake, TRUE);
   while (may_go_on (writer, generation)
-      && !wb_retirer_may_write (writer->retirer, run->offset, run->bytes))
+      && !wb_retirer_may_write (
+          writer->retirer, run->offset + writer->append_shift, run->bytes))
     wb_retirer_wait_for_room (writer->retirer, &since);
   wb_intake_set_waits (writer->intake, FALSE);
   return may_go_on (writer, generation);
@@ -195,8 +272,10 @@ write_batch (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
   if (may_go_on (writer, generation))
     wb_space_reserve_ahead (writer->space,
         wb_retirer_high_water (writer->retirer), run->offset + run->bytes);
-  if (wait_for_window (writer, generation))
+  if (wait_for_window (writer, generation) && choose_place (writer)) {
     done = write_run (writer, generation);
+    writer->append_at = MAX (writer->append_at, run->offset + done);
+  }
 
   wb_intake_give_back (writer->intake, run, done,
       !may_go_on (writer, generation), generation, writer->garbage);
@@ -221,36 +300,62 @@ wb_writer_write (WbWriter *writer)
 
 /* --- starting again ------------------------------------------------------------------------ */
 
+/* Whether what was written can be taken away: not from a file that others have
+ * appended to. */
+static gboolean
+can_truncate (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  if (!writer->facts->regular || writer->facts->overwrite
+      || wb_retirer_high_water (writer->retirer) <= writer->facts->base)
+    return FALSE;
+  if (!writer->facts->append || !is_shared (writer))
+    return TRUE;
+  wb_core_say_locked (writer->core, WB_LOG_WARNING,
+      "flush: others have appended to the file: nothing is taken from it");
+  return FALSE;
+}
+
+/* 0, or the errno, which is latched. */
+static int
+truncate_to_base (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  guint64 base = writer->facts->base;
+  int code = wb_target_truncate (writer->target, base);
+
+  if (code != 0)
+    wb_core_latch (writer->core, WB_ERROR_WRITE, code, "ftruncate", base);
+  else
+    wb_core_say_locked (writer->core, WB_LOG_DEBUG,
+        "flush: truncated to %" G_GUINT64_FORMAT, base);
+  return code;
+}
+
 void
 wb_writer_restart (WbWriter *writer)
 {
   guint64 base = writer->facts->base;
-  guint64 high_water = wb_retirer_high_water (writer->retirer);
-  gboolean truncate = writer->facts->regular
-      && writer->facts->mode != WB_OPEN_OVERWRITE && high_water > base;
+  gboolean truncate;
   int code = 0;
 
   wb_retirer_hold (writer->retirer);
   if (wb_core_is_abandoned (writer->core))
     return;
 
-  if (truncate && !wb_core_is_broken (writer->core)) {
-    code = wb_target_truncate (writer->target, base);
-    if (code == 0) {
-      wb_space_truncated (writer->space, base);
-      wb_core_say_locked (writer->core, WB_LOG_DEBUG,
-          "flush: truncated to %" G_GUINT64_FORMAT, base);
-    } else {
-      wb_core_latch (writer->core, WB_ERROR_WRITE, code, "ftruncate", base);
-    }
-  }
+  truncate = can_truncate (writer);
+  if (truncate && !wb_core_is_broken (writer->core))
+    code = truncate_to_base (writer);
   if (!truncate)
-    writer->final_high_water = MAX (writer->final_high_water, high_water);
+    writer->final_high_water =
+        MAX (writer->final_high_water, wb_retirer_high_water (writer->retirer));
+  writer->append_at = base;
+  writer->append_shift = 0;
+  wb_space_restarted (writer->space, truncate && code == 0);
   /* A flush that came meanwhile found nothing written since the one before. */
   wb_intake_restarted (writer->intake);
   wb_retirer_restart (writer->retirer, truncate && code == 0);
   wb_syncer_restart (writer->syncer, base);
   wb_core_wake (writer->core, WB_CALLERS);
+  wb_core_notify (writer->core);
 }
 
 /* --- figures ------------------------------------------------------------------------------- */
@@ -273,7 +378,7 @@ wb_writer_final_size (const WbWriter *writer)
 {
   guint64 size = MAX (wb_writer_high_water (writer), writer->final_high_water);
 
-  if (writer->facts->regular && writer->facts->mode != WB_OPEN_TRUNCATE)
+  if (writer->facts->regular && !writer->facts->truncate)
     size = MAX (size, writer->facts->size_at_open);
   return size;
 }

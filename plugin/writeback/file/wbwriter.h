@@ -35,6 +35,8 @@ WbWriter *wb_writer_new (
     const WbWriterRooms *rooms, const WbFileConfig *config);
 void wb_writer_free (WbWriter *writer);
 
+/* The target is open. */
+void wb_writer_set_up (WbWriter *writer) WB_REQUIRES (wb_io_thread);
 /* Writes one batch of what is at the head. */
 void wb_writer_write (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread);
 /* FLUSH_STOP: the queue is gone already; what was written goes too. */

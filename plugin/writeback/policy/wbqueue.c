@@ -177,6 +177,30 @@ wb_queue_copy (WbQueue *queue, guint64 offset, const guint8 *data, gsize size)
   }
 }
 
+WbBlock *
+wb_queue_stage (WbQueue *queue)
+{
+  return block_new (queue);
+}
+
+void *
+wb_block_data (WbBlock *block)
+{
+  return block->data;
+}
+
+void
+wb_queue_add_block (WbQueue *queue, guint64 offset, WbBlock *block)
+{
+  WbItem *item = push_back (queue);
+
+  block->used = WB_BLOCK_SIZE;
+  item->offset = offset;
+  item->data = block->data;
+  item->size = WB_BLOCK_SIZE;
+  item->block = block;
+}
+
 void
 wb_queue_hold (WbQueue *queue, guint64 offset, const guint8 *data, gsize size,
     gpointer owner, GDestroyNotify release)
@@ -227,8 +251,8 @@ wb_queue_pop_sync (WbQueue *queue)
   return item;
 }
 
-void
-wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most)
+static void
+take (WbQueue *queue, WbBatchRun *run, gsize most, gboolean whole)
 {
   run->n = 0;
   run->bytes = 0;
@@ -236,17 +260,31 @@ wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most)
   while (queue->n > 0 && run->n < WB_BATCH_VECTORS && run->bytes < most) {
     const WbItem *item = item_at (queue, 0);
 
-    if (item->size == 0 || item->offset != run->offset + run->bytes)
+    if (item->size == 0 || item->offset != run->offset + run->bytes
+        || (whole && run->n > 0 && item->size > most - run->bytes))
       break;
     run->items[run->n] = *item;
     run->vectors[run->n].data = (void *) item->data;
-    run->vectors[run->n].size = MIN (item->size, most - run->bytes);
+    run->vectors[run->n].size =
+        whole ? item->size : MIN (item->size, most - run->bytes);
     run->bytes += run->vectors[run->n].size;
     run->n++;
     pop_front (queue);
     if (run->items[run->n - 1].ends_write)
       break;
   }
+}
+
+void
+wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most)
+{
+  take (queue, run, most, FALSE);
+}
+
+void
+wb_queue_take_whole (WbQueue *queue, WbBatchRun *run, gsize most)
+{
+  take (queue, run, most, TRUE);
 }
 
 gsize

@@ -76,6 +76,11 @@ void wb_queue_copy (
     WbQueue *queue, guint64 offset, const guint8 *data, gsize size);
 void wb_queue_hold (WbQueue *queue, guint64 offset, const guint8 *data,
     gsize size, gpointer owner, GDestroyNotify release);
+/* Copying a large piece without the caller's lock: a block of WB_BLOCK_SIZE bytes to
+ * be filled, and then added in its place. */
+WbBlock *wb_queue_stage (WbQueue *queue);
+void *wb_block_data (WbBlock *block);
+void wb_queue_add_block (WbQueue *queue, guint64 offset, WbBlock *block);
 /* What was added last is not joined with what comes. */
 void wb_queue_end_write (WbQueue *queue);
 void wb_queue_sync (WbQueue *queue, guint64 token, guint kind);
@@ -86,6 +91,9 @@ const WbItem *wb_queue_last (const WbQueue *queue);
 WbItem wb_queue_pop_sync (WbQueue *queue);
 /* Takes the run at the head (which is not a sync), at most `most` bytes. */
 void wb_queue_take (WbQueue *queue, WbBatchRun *run, gsize most);
+/* The same, but no piece is cut: of the first all of it, and as many as fit after
+ * it. */
+void wb_queue_take_whole (WbQueue *queue, WbBatchRun *run, gsize most);
 /* All of the run's items, of the last also what the vectors leave out. */
 gsize wb_batch_run_size (const WbBatchRun *run);
 /* `written` bytes of the run are done with; the rest goes back to the head, or,

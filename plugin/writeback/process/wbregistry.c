@@ -18,6 +18,12 @@ struct _WbRegistryEntry
 static WbLock lock = WB_LOCK_INIT;
 static GSList *entries;
 
+gboolean
+wb_identity_equal (const WbIdentity *one, const WbIdentity *other)
+{
+  return one->device == other->device && one->inode == other->inode;
+}
+
 WbRegistryEntry *
 wb_registry_add (const char *location, const WbIdentity *identity)
 {
@@ -67,8 +73,7 @@ wb_registry_look_up (const char *location, const WbIdentity *identity)
     const WbRegistryEntry *entry = link->data;
 
     if (entry->identified && identity != NULL
-        && entry->identity.device == identity->device
-        && entry->identity.inode == identity->inode)
+        && wb_identity_equal (&entry->identity, identity))
       business = WB_REGISTRY_BUSY;
     else if (strcmp (entry->location, location) == 0)
       business = entry->identified ? WB_REGISTRY_PERHAPS : WB_REGISTRY_BUSY;

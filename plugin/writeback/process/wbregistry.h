@@ -22,6 +22,8 @@ typedef struct
   guint64 inode;
 } WbIdentity;
 
+gboolean wb_identity_equal (const WbIdentity *one, const WbIdentity *other);
+
 typedef enum
 {
   WB_REGISTRY_FREE,

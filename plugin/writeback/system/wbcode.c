@@ -10,7 +10,13 @@ gboolean
 wb_code_is_refusal (int code)
 {
   return code == ENOSYS || code == EINVAL || code == ESPIPE
-      || code == EOPNOTSUPP || code == ENOTSUP;
+      || code == EOPNOTSUPP || code == ENOTSUP || wb_code_is_denial (code);
+}
+
+gboolean
+wb_code_is_denial (int code)
+{
+  return code == EPERM || code == EACCES;
 }
 
 gboolean

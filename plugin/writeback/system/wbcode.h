@@ -2,9 +2,10 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The one place that says what a failed call means. Refusals of a hint lose
- * nothing; anything else that write-out control, a write, a sync or a close
- * reports is lost data.
+ * A number alone does not tell a refusal from lost data: the kernel keeps whatever
+ * number a file system gave for a write-out that failed, and hands it out once, at
+ * the next sync_file_range, fsync, fdatasync or close. So these only say what a
+ * number may mean; whether it does is found out by asking again (wb_target_sync()).
  */
 #pragma once
 
@@ -12,8 +13,10 @@
 
 G_BEGIN_DECLS
 
-/* The system has no such call for this target. */
+/* The system has no such call for this target, or does not let us make it. */
 gboolean wb_code_is_refusal (int code);
+/* ... does not let us: a sandbox, or a directory that may not be read. */
+gboolean wb_code_is_denial (int code);
 /* The disk or a quota is full. */
 gboolean wb_code_is_no_space (int code);
 

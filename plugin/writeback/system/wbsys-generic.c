@@ -82,11 +82,11 @@ write_one (int fd, const WbVector *vector, gint64 offset)
 {
 #ifdef G_OS_WIN32
   /* One thread writes a file, so its position is ours alone. */
-  if (offset >= 0 && seek_fd (fd, offset, SEEK_SET) < 0)
+  if (offset != WB_NO_OFFSET && seek_fd (fd, offset, SEEK_SET) < 0)
     return -1;
   return _write (fd, vector->data, (unsigned) MIN (vector->size, G_MAXINT));
 #else
-  if (offset >= 0)
+  if (offset != WB_NO_OFFSET)
     return pwrite (fd, vector->data, vector->size, offset);
   return write (fd, vector->data, vector->size);
 #endif
@@ -100,8 +100,8 @@ generic_write (int fd, const WbVector *vectors, int n, gint64 offset)
   gssize written = 0;
 
   for (int i = 0; i < n; i++) {
-    gssize result =
-        write_one (fd, &vectors[i], offset < 0 ? -1 : offset + written);
+    gssize result = write_one (
+        fd, &vectors[i], offset == WB_NO_OFFSET ? offset : offset + written);
 
     if (result < 0)
       return written > 0 ? written : -1;
@@ -110,6 +110,26 @@ generic_write (int fd, const WbVector *vectors, int n, gint64 offset)
       break;
   }
   return written;
+}
+
+static int
+generic_set_append (int fd, gboolean append)
+{
+#ifdef G_OS_WIN32
+  return not_here ();
+#else
+  int flags = fcntl (fd, F_GETFL);
+
+  if (flags < 0)
+    return -1;
+  return fcntl (fd, F_SETFL, append ? flags | O_APPEND : flags & ~O_APPEND);
+#endif
+}
+
+static gint64
+generic_position (int fd)
+{
+  return seek_fd (fd, 0, SEEK_CUR);
 }
 
 static int
@@ -147,32 +167,72 @@ static int
 generic_sync (int fd)
 {
 #ifdef F_FULLFSYNC
-  /* On macOS fsync leaves the data in the device's cache. */
+  /* On macOS fsync leaves the data in the device's cache. It may do only where
+   * there is nothing better, not after an error, which is told once. */
   if (fcntl (fd, F_FULLFSYNC) == 0)
     return 0;
+  if (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY)
+    return -1;
 #endif
   return fsync (fd);
 }
 
-static int
-generic_sync_directory (const char *path)
-{
 #ifdef G_OS_WIN32
-  errno = EINVAL;
-  return -1;
-#else
-  int fd = open (path, O_RDONLY | O_CLOEXEC);
-  int result, saved;
 
-  if (fd < 0)
-    return -1;
-  result = fsync (fd);
-  saved = errno;
-  close (fd);
-  errno = saved;
-  return result;
-#endif
+static int
+generic_open_directory (const char *path)
+{
+  return not_here ();
 }
+
+static int
+generic_sync_directory (int fd)
+{
+  return not_here ();
+}
+
+static int
+generic_stat_in (int directory, const char *name, struct stat *status)
+{
+  return not_here ();
+}
+
+static int
+generic_release_fifo (const char *path)
+{
+  return not_here ();
+}
+
+#else
+
+static int
+generic_open_directory (const char *path)
+{
+  return open (path, O_RDONLY | O_CLOEXEC);
+}
+
+static int
+generic_sync_directory (int fd)
+{
+  return fsync (fd);
+}
+
+static int
+generic_stat_in (int directory, const char *name, struct stat *status)
+{
+  return fstatat (directory, name, status, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Not blocking, it has no need of a writer. */
+static int
+generic_release_fifo (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+  return fd < 0 ? -1 : close (fd);
+}
+
+#endif
 
 static int
 generic_writeout_probe (int fd)
@@ -225,6 +285,8 @@ wb_sys_default (void)
     .seekable = generic_seekable,
     .size = generic_size,
     .write = generic_write,
+    .set_append = generic_set_append,
+    .position = generic_position,
     .set_nonblocking = generic_set_nonblocking,
     .wait_writable = generic_wait_writable,
     .truncate = generic_truncate,
@@ -236,7 +298,11 @@ wb_sys_default (void)
     .unlink = generic_unlink,
     .sync = generic_sync,
     .sync_data = generic_sync,
+    .open_directory = generic_open_directory,
+    .close_directory = generic_close,
     .sync_directory = generic_sync_directory,
+    .stat_in = generic_stat_in,
+    .release_fifo = generic_release_fifo,
     .writeout_probe = generic_writeout_probe,
     .writeout_start = generic_writeout,
     .writeout_wait = generic_writeout,

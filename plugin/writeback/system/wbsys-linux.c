@@ -104,9 +104,25 @@ linux_write (int fd, const WbVector *vectors, int n, gint64 offset)
 {
   const struct iovec *pieces = (const struct iovec *) vectors;
 
-  if (offset < 0)
+  if (offset == WB_NO_OFFSET)
     return writev (fd, pieces, n);
   return pwritev (fd, pieces, n, offset);
+}
+
+static int
+linux_set_append (int fd, gboolean append)
+{
+  int flags = fcntl (fd, F_GETFL);
+
+  if (flags < 0)
+    return -1;
+  return fcntl (fd, F_SETFL, append ? flags | O_APPEND : flags & ~O_APPEND);
+}
+
+static gint64
+linux_position (int fd)
+{
+  return lseek (fd, 0, SEEK_CUR);
 }
 
 static int
@@ -205,18 +221,24 @@ linux_free_space (int fd)
 }
 
 static int
-linux_sync_directory (const char *path)
+linux_open_directory (const char *path)
 {
-  int fd = open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  int result, saved;
+  return open (path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
 
-  if (fd < 0)
-    return -1;
-  result = fsync (fd);
-  saved = errno;
-  close (fd);
-  errno = saved;
-  return result;
+static int
+linux_stat_in (int directory, const char *name, struct stat *status)
+{
+  return fstatat (directory, name, status, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Not blocking, it has no need of a writer. */
+static int
+linux_release_fifo (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+  return fd < 0 ? -1 : close (fd);
 }
 
 static int
@@ -267,6 +289,8 @@ wb_sys_default (void)
     .seekable = linux_seekable,
     .size = linux_size,
     .write = linux_write,
+    .set_append = linux_set_append,
+    .position = linux_position,
     .set_nonblocking = linux_set_nonblocking,
     .wait_writable = linux_wait_writable,
     .truncate = ftruncate,
@@ -278,7 +302,11 @@ wb_sys_default (void)
     .unlink = unlink,
     .sync = fsync,
     .sync_data = fdatasync,
-    .sync_directory = linux_sync_directory,
+    .open_directory = linux_open_directory,
+    .close_directory = close,
+    .sync_directory = fsync,
+    .stat_in = linux_stat_in,
+    .release_fifo = linux_release_fifo,
     .writeout_probe = linux_writeout_probe,
     .writeout_start = linux_writeout_start,
     .writeout_wait = linux_writeout_wait,

@@ -21,6 +21,8 @@
 
 G_BEGIN_DECLS
 
+#define WB_NO_OFFSET (-1)
+
 typedef struct
 {
   const char *name;
@@ -40,8 +42,14 @@ typedef struct
   /* The size of a file or block device, or -1. */
   gint64 (*size) (int fd);
 
-  /* offset -1: at the stream's own position (targets without positions) */
+  /* At an offset, or at the descriptor's own position (WB_NO_OFFSET): targets
+   * without positions, and what is appended. */
   gssize (*write) (int fd, const WbVector *vectors, int n, gint64 offset);
+  /* Whether what is written without an offset goes to the file's end, wherever
+   * that is by then. */
+  int (*set_append) (int fd, gboolean append);
+  /* The descriptor's own position, or -1. */
+  gint64 (*position) (int fd);
   int (*set_nonblocking) (int fd);
   /* Until `fd` takes data, or `wake_fd` (-1: none) has some. 0 or -1. */
   int (*wait_writable) (int fd, int wake_fd);
@@ -59,8 +67,15 @@ typedef struct
   int (*unlink) (const char *path);
   int (*sync) (int fd);
   int (*sync_data) (int fd);
-  /* fsync of a directory, opened and closed here. */
-  int (*sync_directory) (const char *path);
+  /* A directory to be synced and looked into, or -1. */
+  int (*open_directory) (const char *path);
+  int (*close_directory) (int fd);
+  int (*sync_directory) (int fd);
+  /* stat() of a name in it. */
+  int (*stat_in) (int directory, const char *name, struct stat *status);
+  /* Whoever waits for a reader in the open of this FIFO is let go: for a moment
+   * it has one. */
+  int (*release_fifo) (const char *path);
 
   /* sync_file_range(2) with flags 0: 0 if write-out can be controlled. */
   int (*writeout_probe) (int fd);

@@ -85,6 +85,20 @@ wb_cond_wait_until (WbCond *cond, WbLock *lock, gint64 deadline_us)
   return pthread_cond_timedwait (cond, lock, &deadline) == 0;
 }
 
+#ifndef G_OS_WIN32
+/* All but those that a thread raises itself: an application's release functions
+ * run on these threads, and what it has to catch a fault with shall work there. */
+static void
+fill_mask (sigset_t *mask)
+{
+  static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
+
+  sigfillset (mask);
+  for (guint i = 0; i < G_N_ELEMENTS (own); i++)
+    sigdelset (mask, own[i]);
+}
+#endif
+
 /* New threads inherit the mask: a signal meant for the application must not
  * end up in a system call of ours, SIGPIPE becomes EPIPE and SIGXFSZ EFBIG. */
 GThread *
@@ -92,10 +106,10 @@ wb_thread_start (const char *name, GThreadFunc function, gpointer data)
 {
   GThread *thread;
 #ifndef G_OS_WIN32
-  sigset_t all, before;
+  sigset_t mask, before;
 
-  sigfillset (&all);
-  pthread_sigmask (SIG_SETMASK, &all, &before);
+  fill_mask (&mask);
+  pthread_sigmask (SIG_SETMASK, &mask, &before);
 #endif
   thread = g_thread_try_new (name, function, data, NULL);
 #ifndef G_OS_WIN32

@@ -5,8 +5,12 @@
 #include "system/wbwaker.h"
 
 #include <errno.h>
+
+#ifndef G_OS_WIN32
 #include <fcntl.h>
+#include <glib-unix.h>
 #include <unistd.h>
+#endif
 
 void
 wb_waker_init (WbWaker *waker)
@@ -19,13 +23,12 @@ wb_waker_init (WbWaker *waker)
 gboolean
 wb_waker_open (WbWaker *waker)
 {
-  if (pipe (waker->fds) != 0) {
-    wb_waker_init (waker);
-    return FALSE;
-  }
-  fcntl (waker->fds[0], F_SETFD, FD_CLOEXEC);
-  fcntl (waker->fds[1], F_SETFD, FD_CLOEXEC);
-  return TRUE;
+  /* In one step where the system can: no child that is started meanwhile gets
+   * them. */
+  if (g_unix_open_pipe (waker->fds, FD_CLOEXEC, NULL))
+    return TRUE;
+  wb_waker_init (waker);
+  return FALSE;
 }
 
 void

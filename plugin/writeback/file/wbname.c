@@ -1,0 +1,120 @@
+/* wbfilesink: one output file: its name
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#include "file/wbname.h"
+
+#include "system/wbcode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+WbIdentity
+wb_identity_of (const struct stat *status)
+{
+  WbIdentity identity = { status->st_dev, status->st_ino };
+
+  return identity;
+}
+
+void
+wb_name_init (WbName *name, const WbSys *sys, const char *location)
+{
+  name->sys = sys;
+  name->location = g_strdup (location);
+  name->directory = -1;
+}
+
+void
+wb_name_clear (WbName *name)
+{
+  g_free (name->location);
+  g_free (name->parent);
+  g_free (name->name);
+}
+
+void
+wb_name_find (WbName *name)
+{
+  char *real = name->sys->real_path (name->location);
+
+  if (real == NULL)
+    return;
+  name->parent = g_path_get_dirname (real);
+  name->name = g_path_get_basename (real);
+  free (real);
+  name->directory = name->sys->open_directory (name->parent);
+}
+
+void
+wb_name_identify (WbName *name, const struct stat *status)
+{
+  name->identity = wb_identity_of (status);
+  name->identified = TRUE;
+}
+
+static gboolean
+is_same (const WbName *name, const struct stat *status)
+{
+  WbIdentity found = wb_identity_of (status);
+
+  return wb_identity_equal (&found, &name->identity);
+}
+
+gboolean
+wb_name_is_ours (const WbName *name)
+{
+  struct stat status;
+
+  return name->identified && name->sys->stat (name->location, &status) == 0
+      && is_same (name, &status);
+}
+
+/* NULL, or why the name does not lead to this file any more. */
+static const char *
+why_lost (const WbName *name)
+{
+  struct stat status;
+
+  if (!name->identified)
+    return "which file it is can't be asked";
+  if (name->sys->stat_in (name->directory, name->name, &status) != 0)
+    return errno == ENOENT ? "the file was moved or removed"
+                           : g_strerror (errno);
+  if (!is_same (name, &status))
+    return "another file has its name";
+  if (name->sys->stat (name->location, &status) != 0)
+    return "the directory was moved or removed";
+  return is_same (name, &status) ? NULL : "the directory was replaced";
+}
+
+const char *
+wb_name_sync (WbName *name, int *code)
+{
+  int said = 0;
+
+  *code = 0;
+  if (name->parent == NULL)
+    return "where the file is can't be told";
+  if (name->directory < 0)
+    name->directory = name->sys->open_directory (name->parent);
+  if (name->directory < 0)
+    return g_strerror (errno);
+  if (name->sys->sync_directory (name->directory) != 0)
+    said = errno;
+  if (wb_code_is_denial (said))
+    return g_strerror (said);
+  /* That it can't be synced is a file system's manner. */
+  if (said == 0 || wb_code_is_refusal (said) || said == EROFS)
+    return why_lost (name);
+  *code = said;
+  return g_strerror (said);
+}
+
+void
+wb_name_close (WbName *name)
+{
+  if (name->directory >= 0)
+    name->sys->close_directory (name->directory);
+  name->directory = -1;
+}

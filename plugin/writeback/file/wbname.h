@@ -1,0 +1,47 @@
+/* wbfilesink: one output file: its name
+ *
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * A part of the target: where the file is found again after a power cut. That a
+ * file is durable is worth nothing if its name is not, and the name is when the
+ * directory that held it from the start is synced and it and the location still
+ * lead to this file.
+ *
+ * Without the lock, on the file's own threads, one at a time.
+ */
+#pragma once
+
+#include "file/wbguard.h"
+#include "process/wbregistry.h"
+#include "system/wbsys.h"
+
+G_BEGIN_DECLS
+
+typedef struct
+{
+  const WbSys *sys;
+  char *location;
+  char *parent;        /* the directory, behind every link, or NULL */
+  char *name;          /* in it */
+  int directory;       /* -1: it can't be had */
+  gboolean identified; /* which file it is, is known: */
+  WbIdentity identity;
+} WbName;
+
+/* `location` is copied. */
+void wb_name_init (WbName *name, const WbSys *sys, const char *location);
+void wb_name_clear (WbName *name);
+/* Finds the directory and holds it: it may be another by the end. */
+void wb_name_find (WbName *name) WB_EXCLUDES (wb_locked);
+void wb_name_identify (WbName *name, const struct stat *status);
+/* Whether the location leads to this file now. */
+gboolean wb_name_is_ours (const WbName *name) WB_EXCLUDES (wb_locked);
+/* Syncs the directory. NULL, or why the name is not durable, in static memory;
+ * `*code` is the errno if that is an error and no file system's manner. */
+const char *wb_name_sync (WbName *name, int *code) WB_EXCLUDES (wb_locked);
+/* Lets the directory go. */
+void wb_name_close (WbName *name) WB_EXCLUDES (wb_locked);
+
+WbIdentity wb_identity_of (const struct stat *status);
+
+G_END_DECLS
