@@ -121,6 +121,7 @@ typedef struct
   gboolean replaced; /* the parts, by others that begin anew */
   gboolean stopped;
   gboolean failed_start;
+  gboolean lost; /* it was given up with bytes in the queue */
 } Run;
 
 static const gchar *const situations[SITUATIONS] = { "EOS",
@@ -166,6 +167,14 @@ look_for_hang (Run *run)
 {
   if (run->hung == NULL && fault_was_hit ())
     run->hung = run->current;
+}
+
+/* What is in the queue when the wait for it ends is lost. */
+static void
+look_for_loss (Run *run)
+{
+  run->lost |= !run->failed_start && run->hung == run->current && is_hanging ()
+      && rig_stat (run->rig, "queued-bytes") > 0;
 }
 
 /* --- what is said ----------------------------------------------------------- */
@@ -249,14 +258,15 @@ static void
 assert_one_complaint (Run *run)
 {
   const RigNote *note = rig_nth (run->rig, RIG_COMPLAINTS, 0);
-  gboolean fatal = run->c->situation == AT_EOS_ERROR || run->failed_start;
+  gboolean fatal =
+      run->c->situation == AT_EOS_ERROR || run->failed_start || run->lost;
+  gint code = run->failed_start ? GST_RESOURCE_ERROR_OPEN_WRITE
+      : run->lost               ? GST_RESOURCE_ERROR_WRITE
+                                : GST_RESOURCE_ERROR_SYNC;
 
   case_check (note->type == (fatal ? GST_MESSAGE_ERROR : GST_MESSAGE_WARNING),
       "of the wrong type: %s", note->text);
-  case_check (note->domain == GST_RESOURCE_ERROR
-          && note->code
-              == (run->failed_start ? GST_RESOURCE_ERROR_OPEN_WRITE
-                                    : GST_RESOURCE_ERROR_SYNC),
+  case_check (note->domain == GST_RESOURCE_ERROR && note->code == code,
       "of the wrong code: %s", note->text);
   assert_tells_of_hang (run, note,
       run->failed_start ? MAX (scaled (run, SYNC_TIMEOUT), OPEN_TIMEOUT)
@@ -400,6 +410,7 @@ stop (Run *run)
       "stop", &run->result->times_us[TIME_STOP]);
   run->stopped = TRUE;
   look_for_hang (run);
+  look_for_loss (run);
 }
 
 static void
@@ -425,6 +436,7 @@ change_location (Run *run, RigFeeder *feeder)
   if (feeder != NULL)
     rig_feeder_end (feeder, NULL);
   look_for_hang (run);
+  look_for_loss (run);
   assert_complaints (run);
   check_file (run, is_hanging ());
 
@@ -552,6 +564,11 @@ stream_part (Run *run, const RigPart *planned)
   run->result->times_us[TIME_EOS] =
       MAX (run->result->times_us[TIME_EOS], eos_us);
   look_for_held_up_threads (run);
+  look_for_loss (run);
+  if (run->lost) {
+    case_check (flow != GST_FLOW_EOS, "EOS, and bytes are still queued");
+    return FALSE;
+  }
   if (c->situation == AT_EOS_ERROR && run->hung && c->hang != HANGS_A_MOMENT) {
     if (flow == GST_FLOW_EOS)
       case_end (CASE_LATE, "a timeout that is an error ends in EOS");
@@ -788,7 +805,8 @@ run_case (guint index, gdouble scale, const gchar *directory, gpointer data,
   assert_complaints (&run);
   /* One that was given up and has come back since is not known either. */
   check_end (&run,
-      run.hung != NULL && strcmp (rig_last_result (run.rig), "timeout") == 0);
+      run.hung != NULL
+          && (run.lost || strcmp (rig_last_result (run.rig), "timeout") == 0));
   rig_free (run.rig);
   if (given_up && c->hang == HANGS_FOR_EVER)
     check_left_behind (&run);
