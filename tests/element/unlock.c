@@ -8,6 +8,8 @@
 
 #include "../common/wbtest.h"
 
+#include <gst/base/gstbasesink.h>
+
 #include <string.h>
 
 #define SIZE WB_MIB (3)
@@ -212,6 +214,41 @@ GST_START_TEST (test_ready)
   wb_assert_bytes (
       stuck.fifo->bytes->data, stuck.fifo->bytes->len, wanted, accepted + 1000);
   g_free (wanted);
+  stuck_end (&stuck);
+}
+GST_END_TEST;
+
+static gpointer
+take_preroll_lock (gpointer data)
+{
+  GST_BASE_SINK_PREROLL_LOCK (data);
+  GST_BASE_SINK_GET_CLASS (data)->unlock_stop (data);
+  GST_BASE_SINK_PREROLL_UNLOCK (data);
+  return NULL;
+}
+
+/* A flush has unlocked and is about to take the preroll lock when another thread
+ * pauses and plays: its unlock_stop is not the flush's, which would wait for as long
+ * as the target does. */
+GST_START_TEST (test_unlocked_twice)
+{
+  GstBaseSink *base;
+  WbTask *flush;
+  Stuck stuck;
+
+  stuck_begin (&stuck, PATIENT);
+  base = GST_BASE_SINK (stuck.rig->sink);
+  GST_BASE_SINK_GET_CLASS (base)->unlock (base);
+  wb_rig_state (stuck.rig, GST_STATE_PAUSED);
+  wb_rig_state (stuck.rig, GST_STATE_PLAYING);
+  flush = wb_task_new (take_preroll_lock, base);
+  fail_unless (wb_task_ends_within (flush, 10),
+      "whoever unlocked first waits for the target");
+  wb_task_finish (flush, "the lock");
+  wb_rig_state (stuck.rig, GST_STATE_PAUSED);
+  wb_rig_state (stuck.rig, GST_STATE_PLAYING);
+  wb_fifo_read (stuck.fifo, 65536, 0);
+  assert_all_in_order (&stuck);
   stuck_end (&stuck);
 }
 GST_END_TEST;
@@ -510,6 +547,7 @@ unlock_suite (void)
   tcase_add_test (tcase, test_list);
   tcase_add_test (tcase, test_flush);
   tcase_add_test (tcase, test_ready);
+  tcase_add_test (tcase, test_unlocked_twice);
   tcase_add_test (tcase, test_null);
 
   tcase = wb_tcase (suite, "eos");

@@ -6,14 +6,17 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 Usage: devices.py WBBENCH [CASE...]. Speaks TAP.
 
 Some devices take a frame a write, and nothing else: buffer-mode=unbuffered
-promises just that. strace(1) counts what reaches the system.
+promises just that. strace(1) counts what reaches the system; and it sees whether
+a descriptor is closed on exec from its first moment on, or only a call later.
 """
+import os
 import re
 import subprocess
 import sys
 
 import storage
 import told
+from pauses import PIPED, Reader
 from storage import NotHere, check, note
 
 # A frame of 640 x 480, of 12 bits a pixel.
@@ -56,7 +59,29 @@ def one_a_frame(folder, element, location):
           f'{len(found)} writes of {FRAMES} frames')
 
 
+def closed_on_exec(folder):
+    """What a pipe's writer is woken by. In between, another thread may start a
+    program, which would inherit it."""
+    need_strace()
+    log, path = folder / 'strace', folder / 'pipe'
+    os.mkfifo(path)
+    reader = Reader(path, 0)
+    launch = told.run(
+        told.fake_source(PIPED) + f' ! wbfilesink location={path}',
+        prefix=['strace', '-f', '-Y', '-e', 'trace=pipe,pipe2,openat',
+                '-o', log])
+    reader.join(told.PATIENCE_S)
+    check(launch.child.returncode == 0, launch.said())
+    lines = [line for line in log.read_text(errors='replace').splitlines()
+             if '<wbfile-' in line and re.search(r'> (pipe|openat)', line)]
+    for line in lines:
+        note(line)
+        check('O_CLOEXEC' in line, f'inherited for a moment: {line}')
+    check(lines, 'strace saw nothing')
+
+
 def cases(args):
+    yield 'what a pipe needs is closed on exec', closed_on_exec
     for element in ('wbfilesink', 'filesink'):
         for name, location in (('a device', '/dev/null'), ('a file', None)):
             yield (f'{name}, {element}',
