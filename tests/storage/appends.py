@@ -5,10 +5,10 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 Usage: appends.py WBBENCH [CASE...]. Speaks TAP.
 
-Several processes append to one file, as they do to a log: every byte of each is
-there in the end. A file that may only be appended to is appended to. And a muxer
-that comes back to patch what it has written, after others have appended, is told
-so: it does not patch their bytes, nor write over them.
+Several processes append to one file, as they do to a log: every byte of each
+is there in the end. A file that may only be appended to is appended to. And a
+muxer that comes back to patch what it has written, after others have appended,
+is told so: it does not patch their bytes, nor write over them.
 """
 import os
 import subprocess
@@ -104,8 +104,8 @@ def append_only(folder, element, properties=''):
 # --- a muxer that comes back ---
 
 # wavenc rewrites its header, 44 bytes, at the end.
-MUXER = ('audiotestsrc num-buffers={buffers} samplesperbuffer=1024 is-live=true '
-         '! audio/x-raw,rate=8000 ! wavenc ! {element} append=true '
+MUXER = ('audiotestsrc num-buffers={buffers} samplesperbuffer=1024 '
+         'is-live=true ! audio/x-raw,rate=8000 ! wavenc ! {element} append=true '
          'buffer-size=4096 location={path}')
 OTHERS = b'\nwhat others have appended\n'
 
@@ -124,7 +124,8 @@ def muxer_alone(folder):
 def others_append_meanwhile(folder, element, must_fail):
     path = folder / 'file'
     path.write_bytes(OLD)
-    with Launch(MUXER.format(buffers=24, element=element, path=path)) as launch:
+    with Launch(MUXER.format(buffers=24, element=element, path=path)) \
+            as launch:
         # It has written its header.
         storage.wait_until(lambda: path.stat().st_size > len(OLD) + 4096,
                            'some of the stream', told.PATIENCE_S)

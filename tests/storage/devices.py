@@ -6,8 +6,9 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 Usage: devices.py WBBENCH [CASE...]. Speaks TAP.
 
 Some devices take a frame a write, and nothing else: buffer-mode=unbuffered
-promises just that. strace(1) counts what reaches the system; and it sees whether
-a descriptor is closed on exec from its first moment on, or only a call later.
+promises just that. strace(1) counts what reaches the system; and it sees
+whether a descriptor is closed on exec from its first moment on, or only a call
+later.
 """
 import os
 import re

@@ -5,10 +5,10 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 Usage: names.py WBBENCH [CASE...]. Speaks TAP.
 
-`durable` says that the file, its name and every byte survive a power cut. Where
-the name cannot be made so (the directory may not be read, another stands in its
-place, the file was moved out of it or deleted), the bytes are: the result is
-`data`, with a line that tells why.
+`durable` says that the file, its name and every byte survive a power cut.
+Where the name cannot be made so (the directory may not be read, another stands
+in its place, the file was moved out of it or deleted), the bytes are: the
+result is `data`, with a line that tells why.
 """
 import os
 import re
@@ -25,7 +25,7 @@ SIZE = MIB
 
 
 class Stream:
-    """A pipeline that has written half of a file, and ends when it is told to."""
+    """A pipeline that has written half of a file, and ends when told."""
 
     def __init__(self, folder, prefix=(), mode=0o755, owner=0, name='file'):
         self.place = folder / 'place'
@@ -81,7 +81,8 @@ def by_a_link(folder):
         stream.end('durable')
     link = folder / 'link'
     link.symlink_to(stream.path)
-    launch = told.run(told.fake_source(SIZE) + f' ! wbfilesink location={link}')
+    launch = told.run(told.fake_source(SIZE)
+                      + f' ! wbfilesink location={link}')
     told.check_clean(launch, 'durable')
 
 

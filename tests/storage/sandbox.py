@@ -5,10 +5,10 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 Usage: sandbox.py WBBENCH [CASE...]. Speaks TAP.
 
-A sandbox (seccomp) answers EPERM, EACCES or ENOSYS to calls that it does not know
-or does not allow. The file is written all the same: what is a hint stays a hint,
-and a sync that may not be made is the result `skipped`, with a line that names the
-call, and no error over a file that is whole.
+A sandbox (seccomp) answers EPERM, EACCES or ENOSYS to calls that it does not
+know or does not allow. The file is written all the same: what is a hint stays
+a hint, and a sync that may not be made is the result `skipped`, with a line
+that names the call, and no error over a file that is whole.
 """
 import errno
 import os
