@@ -239,7 +239,8 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
   wb_wait_stop (self, file);
   position = wb_file_get_position (file);
   status = wb_file_close (wb_current_peek (&self->current), &stats, &stall);
-  if (status == WB_TIMEOUT && stats.queued_bytes > 0)
+  if (status == WB_TIMEOUT && stats.queued_bytes > 0
+      && wb_file_is_seekable (file))
     wb_errors_post_lost (self, &stall, stats.queued_bytes);
   else if (status == WB_TIMEOUT && stats.sync_result != WB_RESULT_TIMEOUT)
     wb_errors_post_timeout (

@@ -165,7 +165,7 @@ wb_errors_post (GstWbFileSink *self, const WbError *error)
       break;
     case WB_ERROR_SYNC:
       GST_ELEMENT_ERROR (self, RESOURCE, SYNC,
-          ("Could not sync file \"%s\" up to offset %" G_GUINT64_FORMAT
+          ("Could not sync file \"%s\" at offset %" G_GUINT64_FORMAT
            ": %s: %s.",
               name, error->offset, error->call, reason),
           ("%s: %s (errno %d)", error->call, reason, error->code));

@@ -71,7 +71,7 @@ wb_messages_warn_of_reader (
 {
   g_autofree gchar *name = wb_messages_get_name (self);
 
-  GST_ELEMENT_WARNING (self, RESOURCE, WRITE,
+  GST_ELEMENT_WARNING (self, RESOURCE, SYNC,
       ("\"%s\": whoever reads from it has taken nothing for %.1f s; the last "
        "%" G_GUINT64_FORMAT " bytes wait.",
           name, (gdouble) stall->waited_us / G_USEC_PER_SEC, bytes),

@@ -58,6 +58,21 @@ request_finish (GstWbFileSink *self, WbFile *file)
   return wb_file_request_sync (file, kind, TRUE);
 }
 
+gboolean
+wb_wait_give_up (GstWbFileSink *self, WbFile *file, const WbStall *stall,
+    const gchar *consequence)
+{
+  WbStats stats;
+
+  wb_file_get_stats (file, &stats);
+  if (!wb_file_is_seekable (file))
+    return wb_errors_post_timeout (self, stall, "what is left is given up");
+  if (stats.queued_bytes == 0)
+    return wb_errors_post_timeout (self, stall, consequence);
+  wb_errors_post_lost (self, stall, stats.queued_bytes);
+  return TRUE;
+}
+
 static GstFlowReturn
 finish_timed_out (
     GstWbFileSink *self, WbFile *file, gint64 elapsed_us, const WbStall *stall)
@@ -69,14 +84,8 @@ finish_timed_out (
   if (stats.sync_result == WB_RESULT_TIMEOUT)
     return GST_FLOW_OK;
   wb_messages_post_sync (self, file, WB_RESULT_TIMEOUT, elapsed_us);
-  /* A sync that does not return leaves the bytes with the kernel, a write that does
-   * not leaves them here. */
-  if (stats.queued_bytes > 0) {
-    wb_errors_post_lost (self, stall, stats.queued_bytes);
-    return GST_FLOW_ERROR;
-  }
-  return wb_errors_post_timeout (
-             self, stall, "the file is not known to be on the disk")
+  return wb_wait_give_up (
+             self, file, stall, "the file is not known to be on the disk")
       ? GST_FLOW_ERROR
       : GST_FLOW_OK;
 }

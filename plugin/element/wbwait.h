@@ -28,6 +28,11 @@ GstFlowReturn wb_wait_preroll (GstWbFileSink *self);
 GstFlowReturn wb_wait_eos (GstWbFileSink *self, WbFile *file);
 /* The same for stop, if anything is left to be synced: not interruptible. */
 void wb_wait_stop (GstWbFileSink *self, WbFile *file);
+/* A call on the file does not return, and is not waited for any longer. A sync leaves
+ * the bytes with the kernel, which is a warning, or an error, as the property says; a
+ * write leaves them here, which is an error. TRUE: an error. */
+gboolean wb_wait_give_up (GstWbFileSink *self, WbFile *file,
+    const WbStall *stall, const gchar *consequence);
 /* SYNC_AFTER: everything up to here is synced before this returns. */
 GstFlowReturn wb_wait_barrier (GstWbFileSink *self);
 

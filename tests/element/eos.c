@@ -232,7 +232,8 @@ GST_START_TEST (test_stop_in_a_pipeline)
 }
 GST_END_TEST;
 
-/* Opened and closed, nothing written: nothing to say */
+/* Opened and closed, nothing written: a new file is a file, and its name is to be
+ * found again. */
 GST_START_TEST (test_stop_without_data)
 {
   gchar *path = wb_path ("file");
@@ -240,7 +241,10 @@ GST_START_TEST (test_stop_without_data)
 
   wb_rig_play (rig, GST_FORMAT_TIME);
   wb_rig_state (rig, GST_STATE_NULL);
-  fail_unless_equals_int (wb_rig_count_syncs (rig), 0);
+  if (!wb_sink_is_filesink ()) {
+    fail_unless_equals_int (wb_rig_count_syncs (rig), 1);
+    assert_equals_string (wb_rig_nth_result (rig, 0), "durable");
+  }
   fail_unless_equals_int64 (wb_file_size (path), 0);
   wb_rig_assert_quiet (rig);
   g_free (path);

@@ -36,6 +36,24 @@ is_hint (FaultCall call)
 }
 
 /* Every call in turn fails once; from the first to the last of its kind. */
+/* A sandbox does not let us; nothing is lost for that. */
+static gboolean
+is_denied (FaultCall call, int code)
+{
+  return code == EACCES
+      && (call == FAULT_SYNC_DIRECTORY || call == FAULT_FSTAT
+          || call == FAULT_TRUNCATE);
+}
+
+/* A disk that is full for a batch may not be for half of it, so it stays full. */
+static guint
+times_of (FaultCall call, int code)
+{
+  return call == FAULT_WRITE && (code == ENOSPC || code == EDQUOT)
+      ? G_MAXUINT / 2
+      : 1;
+}
+
 static void
 test_every_error_is_heard (FileRig *f, gconstpointer data)
 {
@@ -49,7 +67,7 @@ test_every_error_is_heard (FileRig *f, gconstpointer data)
         FileRigOutcome o;
 
         fault_reset ();
-        fault_fail (call, nth, 1, codes[c]);
+        fault_fail (call, nth, times_of (call, codes[c]), codes[c]);
         file_rig_configure (f, &config);
         o = file_rig_run (f, &config);
         if (!fault_was_hit ())
@@ -57,9 +75,8 @@ test_every_error_is_heard (FileRig *f, gconstpointer data)
         cases++;
         g_test_message (
             "%s number %u: %s", fault_name (call), nth, g_strerror (codes[c]));
-        if (is_hint (call)
-            || (call == FAULT_SYNC_DIRECTORY
-                && (codes[c] == EACCES || codes[c] == EROFS))) {
+        if (is_hint (call) || is_denied (call, codes[c])
+            || (call == FAULT_SYNC_DIRECTORY && codes[c] == EROFS)) {
           g_assert_cmpint (o.error.kind, ==, WB_ERROR_NONE);
           file_rig_assert_content (f);
         } else {
@@ -78,10 +95,13 @@ test_every_error_is_heard (FileRig *f, gconstpointer data)
   g_assert_cmpuint (cases, >, WB_PLATFORM_LINUX ? 100 : 30);
 }
 
+/* Write-out is refused if it has never worked, and after it was asked again at
+ * once; a drop loses nothing whenever it is. */
 static void
 test_refused_hints_change_nothing (FileRig *f, gconstpointer data)
 {
   static const FaultCall hints[] = { FAULT_START, FAULT_WAIT, FAULT_DROP };
+  static const guint firsts[] = { 1, 1, 2 };
   static const int codes[] = { ENOSYS, EINVAL, ESPIPE, EOPNOTSUPP };
 
   for (guint h = 0; h < G_N_ELEMENTS (hints); h++) {
@@ -90,12 +110,12 @@ test_refused_hints_change_nothing (FileRig *f, gconstpointer data)
       FileRigOutcome o;
 
       fault_reset ();
-      fault_fail (hints[h], 2, G_MAXUINT, codes[c]);
+      fault_fail (hints[h], firsts[h], G_MAXUINT, codes[c]);
       file_rig_configure (f, &config);
       o = file_rig_run (f, &config);
       g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
       g_assert_cmpint (o.error.kind, ==, WB_ERROR_NONE);
-      /* Found out once, and not asked again. */
+      /* Found out, and not asked any more. */
       g_assert_cmpuint (fault_count (hints[h]), <=, 2);
       file_rig_assert_content (f);
     }
@@ -116,11 +136,11 @@ test_short_and_interrupted_writes (FileRig *f, gconstpointer data)
   file_rig_assert_content (f);
 }
 
+/* Not those that hand out what became of earlier writes: see refusals.c. */
 static void
 test_interrupted_calls_go_on (FileRig *f, gconstpointer data)
 {
-  static const FaultCall calls[] = { FAULT_OPEN, FAULT_WRITE, FAULT_START,
-    FAULT_WAIT, FAULT_RESERVE, FAULT_SYNC, FAULT_SYNC_DIRECTORY };
+  static const FaultCall calls[] = { FAULT_OPEN, FAULT_WRITE, FAULT_RESERVE };
 
   for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
     WbFileConfig config;

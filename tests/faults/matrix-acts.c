@@ -114,6 +114,7 @@ matrix_stop (Run *run)
       "stop", &run->result->times_us[TIME_STOP]);
   run->stopped = TRUE;
   look_for_hang (run);
+  look_for_loss (run);
 }
 
 static void
@@ -139,6 +140,7 @@ change_location (Run *run, RigFeeder *feeder)
   if (feeder != NULL)
     rig_feeder_end (feeder, NULL);
   look_for_hang (run);
+  look_for_loss (run);
   matrix_assert_complaints (run);
   matrix_check_file (run, is_hanging ());
 

@@ -55,6 +55,11 @@ stream_part (Run *run, const RigPart *planned)
   run->result->times_us[TIME_EOS] =
       MAX (run->result->times_us[TIME_EOS], eos_us);
   matrix_look_for_held_up_threads (run);
+  look_for_loss (run);
+  if (run->lost && run->hung == run->current) {
+    case_check (flow != GST_FLOW_EOS, "EOS, and bytes are still queued");
+    return FALSE;
+  }
   if (c->situation == AT_EOS_ERROR && run->hung && c->hang != HANGS_A_MOMENT) {
     if (flow == GST_FLOW_EOS)
       case_end (CASE_LATE, "a timeout that is an error ends in EOS");
@@ -291,7 +296,8 @@ matrix_run_case (guint index, gdouble scale, const gchar *directory,
   matrix_assert_complaints (&run);
   /* One that was given up and has come back since is not known either. */
   check_end (&run,
-      run.hung != NULL && strcmp (rig_last_result (run.rig), "timeout") == 0);
+      run.hung != NULL
+          && (run.lost || strcmp (rig_last_result (run.rig), "timeout") == 0));
   rig_free (run.rig);
   if (given_up && c->hang == HANGS_FOR_EVER)
     check_left_behind (&run);

@@ -84,14 +84,15 @@ static void
 assert_one_complaint (Run *run)
 {
   const RigNote *note = rig_nth (run->rig, RIG_COMPLAINTS, 0);
-  gboolean fatal = run->c->situation == AT_EOS_ERROR || run->failed_start;
+  gboolean fatal =
+      run->c->situation == AT_EOS_ERROR || run->failed_start || run->lost;
+  gint code = run->failed_start ? GST_RESOURCE_ERROR_OPEN_WRITE
+      : run->lost               ? GST_RESOURCE_ERROR_WRITE
+                                : GST_RESOURCE_ERROR_SYNC;
 
   case_check (note->type == (fatal ? GST_MESSAGE_ERROR : GST_MESSAGE_WARNING),
       "of the wrong type: %s", note->text);
-  case_check (note->domain == GST_RESOURCE_ERROR
-          && note->code
-              == (run->failed_start ? GST_RESOURCE_ERROR_OPEN_WRITE
-                                    : GST_RESOURCE_ERROR_SYNC),
+  case_check (note->domain == GST_RESOURCE_ERROR && note->code == code,
       "of the wrong code: %s", note->text);
   assert_tells_of_hang (run, note,
       run->failed_start ? MAX (scaled (run, SYNC_TIMEOUT), OPEN_TIMEOUT)

@@ -102,6 +102,7 @@ typedef struct
   gboolean replaced; /* the parts, by others that begin anew */
   gboolean stopped;
   gboolean failed_start;
+  gboolean lost; /* it was given up with bytes in the queue */
 } Run;
 
 static inline gint64
@@ -140,6 +141,14 @@ look_for_hang (Run *run)
 {
   if (run->hung == NULL && fault_was_hit ())
     run->hung = run->current;
+}
+
+/* What is in the queue when the wait for it ends is lost. */
+static inline void
+look_for_loss (Run *run)
+{
+  run->lost |= !run->failed_start && run->hung == run->current && is_hanging ()
+      && rig_stat (run->rig, "queued-bytes") > 0;
 }
 
 /* --- matrix-said.c --- */

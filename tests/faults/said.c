@@ -208,6 +208,19 @@ check_mask (const gchar *name, guint64 mask)
         g_strsignal (sent[i]));
 }
 
+/* Making a thread, the C library blocks all of them for a moment. */
+static void
+check_mask_of (const gchar *task, const gchar *name)
+{
+  guint64 mask = blocked_by (task);
+
+  for (guint i = 0; i < 100 && is_blocked (mask, SIGSEGV); i++) {
+    g_usleep (1000);
+    mask = blocked_by (task);
+  }
+  check_mask (name, mask);
+}
+
 static guint
 check_threads (void)
 {
@@ -223,7 +236,7 @@ check_threads (void)
     if (!g_file_get_contents (path, &name, NULL, NULL)
         || !g_str_has_prefix (name, "wbfile"))
       continue;
-    check_mask (g_strchomp (name), blocked_by (task));
+    check_mask_of (task, g_strchomp (name));
     n++;
   }
   g_clear_pointer (&tasks, g_dir_close);

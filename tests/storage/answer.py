@@ -193,6 +193,12 @@ def check_sync(pipeline, result):
     check(found == [result], f'the sync said {found}')
 
 
+def check_no_promise(pipeline):
+    found = [line[2] for line in pipeline.all('sync')]
+    check(len(found) == 1 and found[0] in ('timeout', 'failed'),
+          f'the sync said {found}')
+
+
 def check_error(pipeline):
     check(not pipeline.all('eos'), 'an EOS as well')
     check(len(pipeline.all('error')) == 1, f'{pipeline.all("error")}')

@@ -182,7 +182,7 @@ def cases(stage):
             *two, patience=5),
         row('all stopped for 5 s', back_in_time, *two),
         row('all stopped for good',
-            lambda *a: for_good(*a, 'warning'), *two),
+            lambda *a: for_good(*a, 'warn'), *two),
         row('all stopped, NULL without EOS', stop_without_eos),
         row('all killed', lambda *a: lost(*a, lambda *_: a[1].kill()), *two),
         row('the brick with the file killed, and restarted',

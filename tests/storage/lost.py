@@ -9,12 +9,12 @@ Problem: the kernel keeps whatever number a file system gave for lost data and
 hands it out once, at the next sync_file_range, fsync, fdatasync or close. A
 number that also means "this call is not for this file" is no refusal there.
 
-Strategy: a FUSE file system with the kernel's write-back cache, one WRITE of the
-kernel's write-out answered with that number: an ERROR must come of it, whatever
-the number, the mode and the interval. Beside it the real refusals, which must
-stay without one. And the other ways in which bytes that were accepted got lost
-with a good word: a write that hangs at the end, an open that comes back too
-late.
+Strategy: a FUSE file system with the kernel's write-back cache, one WRITE of
+the kernel's write-out answered with that number: an ERROR must come of it,
+whatever the number, the mode and the interval. Beside it the real refusals,
+which must stay without one. And the other ways in which bytes that were
+accepted got lost with a good word: a write that hangs at the end, an open that
+comes back too late.
 """
 import errno
 import sys
@@ -36,7 +36,7 @@ def sink(location, properties=''):
 
 # --- the errno matrix ---
 
-def lost_write(args, folder, number, writeback, interval_ms):
+def lost_write(args, folder, number, writeback, interval_ms, more=''):
     """The 5th WRITE of the kernel's is lost."""
     with Fuse(args, folder, cache=True) as fs:
         fs.fail('write', 5, 1, getattr(errno, number))
@@ -44,13 +44,23 @@ def lost_write(args, folder, number, writeback, interval_ms):
             fake_source(SIZE) + ' ! identity sleep-time=2000 ! '
             + sink(fs.directory / 'file', f'writeback={writeback} '
                    f'sync-interval={interval_ms * 10**6} '
-                   'chunk-size=1048576 max-dirty-bytes=4194304'))
+                   f'chunk-size=1048576 max-dirty-bytes=4194304 {more}'))
         counts = fs.counts()
         note(f'{launch.said()}; {counts["bytes"]} of {SIZE} bytes, '
              f'{counts["write"]} writes')
         check(counts['write'] >= 5, 'it was not reached')
         check(counts['bytes'] < SIZE, 'it was written again')
-        check_error(launch)
+        if writeback == 'none' and 'sync-on-eos=none' in more:
+            check_told_at_the_end(launch)
+        else:
+            check_error(launch)
+
+
+def check_told_at_the_end(launch):
+    """Nothing was asked before close, which comes after EOS."""
+    check(launch.child.returncode != 0 and len(launch.errors()) == 1,
+          f'not one ERROR: {launch.said()}')
+    check(launch.results() == ['skipped'], f'{launch.results()}')
 
 
 def lost_write_of_filesink(args, folder, number):
@@ -70,6 +80,14 @@ def matrix(args):
                        f'sync-interval={interval_ms} ms',
                        lambda folder, row=(number, writeback, interval_ms):
                        lost_write(args, folder, *row))
+    # Without a sync it is the wait for the write-out, or close, that tells.
+    for number in ('EINVAL', 'EINTR', 'EIO'):
+        for writeback in ('drop', 'none'):
+            yield (f'{number} from write-out, writeback={writeback}, '
+                   'sync-on-eos=none',
+                   lambda folder, row=(number, writeback, 0,
+                                       'sync-on-eos=none'):
+                   lost_write(args, folder, *row))
     yield ('EIO from write-out, filesink (only told)',
            lambda folder: lost_write_of_filesink(args, folder, 'EIO'))
 
@@ -177,7 +195,8 @@ def late_open(args, folder):
         with Pipeline(args, 'wbfilesink sync-timeout=1000000000',
                       path) as ours:
             ours.must('refused')
-            launch = told.run(fake_source(SIZE) + f' ! filesink location={path}')
+            launch = told.run(fake_source(SIZE)
+                              + f' ! filesink location={path}')
             check(launch.child.returncode == 0, launch.said())
             fs.release()
             ours.left_nothing()

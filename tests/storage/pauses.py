@@ -5,15 +5,15 @@ SPDX-License-Identifier: LGPL-2.1-or-later
 
 Usage: pauses.py WBBENCH [CASE...]. Speaks TAP.
 
-A process that was stopped (SIGSTOP, a container that is paused, a debugger) and
-goes on finds its deadlines over although its storage has answered all along: the
-time in which it did not run does not count. And a reader of a pipe who takes a
-break is no storage that hangs: nobody else has the bytes.
+A process that was stopped (SIGSTOP, a container that is paused, a debugger)
+and goes on finds its deadlines over although its storage has answered all
+along: the time in which it did not run does not count. And a reader of a pipe
+who takes a break is no storage that hangs: nobody else has the bytes.
 
-Many pipelines are stopped at once, each on a slow file system of its own (a FUSE
-whose every write takes its time), for longer than sync-timeout, at EOS and in
-mid-stream. All of them must end well. Beside that, what must still be told as a
-hang.
+Many pipelines are stopped at once, each on a slow file system of its own (a
+FUSE whose every write takes its time), for longer than sync-timeout, at EOS
+and in mid-stream. All of them must end well. Beside that, what must still be
+told as a hang.
 """
 import contextlib
 import os
@@ -61,7 +61,8 @@ class Freezer:
                 ('/sys/fs/cgroup/freezer', 'freezer.state',
                  ('FROZEN', 'THAWED')),
                 ('/sys/fs/cgroup', 'cgroup.freeze', ('1', '0'))):
-            self.group = pathlib.Path(root) / f'wb-pauses-{os.urandom(4).hex()}'
+            self.group = (pathlib.Path(root)
+                          / f'wb-pauses-{os.urandom(4).hex()}')
             with contextlib.suppress(OSError):
                 self.group.mkdir()
                 if (self.group / self.file).exists():
@@ -99,8 +100,8 @@ def by_freezer(pids):
 
 # --- many pipelines that are paused ---
 
-# What is written in a second is a few MiB: `size` MiB, each WRITE of which takes
-# so many ms; stopped when so many WRITEs have come.
+# What is written in a second is a few MiB: `size` MiB, each WRITE of which
+# takes so many ms; stopped when so many WRITEs have come.
 AT_EOS = {'size': 8, 'ms': 300, 'stop_at': 3}
 IN_MID_STREAM = {'size': 64, 'ms': 80, 'stop_at': 12}
 

@@ -24,7 +24,8 @@ import answer
 import storage
 from answer import (GRACE_S, HUNG_S, MIB, PATIENCE_S, STALL, Pipeline,
                     check_answered, check_error, check_names_the_call,
-                    check_null, check_sync, same_bytes, stop_all)
+                    check_no_promise, check_null, check_sync, same_bytes,
+                    stop_all)
 from storage import check, note
 
 TIMEOUT_S = 3
@@ -145,10 +146,11 @@ def back_in_time(stage, servers, what):
         check(own.leave() is not None, 'the process does not exit')
 
 
-def for_good(stage, servers, what, kind):
-    """Stopped shortly before the end: EOS gives up, NULL does not wait again;
-    what is left goes when the kernel lets go."""
-    properties = f'on-sync-timeout={"warn" if kind == "warning" else "error"}'
+def for_good(stage, servers, what, on_timeout):
+    """Stopped shortly before the end: what is still queued is lost, and that is
+    an ERROR; NULL does not wait again; what is left goes when the kernel lets
+    go."""
+    properties = f'on-sync-timeout={on_timeout}'
     with contextlib.ExitStack() as stack:
         own, peer = stage.both(stack, servers.directory, 24, properties)
         stopped = servers.stop()
@@ -157,13 +159,11 @@ def for_good(stage, servers, what, kind):
         nulls = stop_all(own, peer)
         for pipeline, null in zip((own, peer), nulls):
             stage.table.add(what, pipeline, stopped, null, 'not known')
-        check_answered(own, stopped, TIMEOUT_S,
-                       'eos' if kind == 'warning' else 'error')
-        check_names_the_call(own, kind)
-        check_sync(own, 'timeout')
+        check_answered(own, stopped, TIMEOUT_S, 'error', 'eos')
+        check_names_the_call(own, 'error')
+        check_no_promise(own)
         check_null(nulls[0], GRACE_S)
-        if kind == 'error':
-            check_error(own)
+        check_error(own)
         note('threads and files while it is stopped: %d, %d' % own.left())
         servers.resume()
         own.left_nothing()
@@ -184,7 +184,7 @@ def stop_without_eos(stage, servers, what):
             stage.table.add(what, pipeline, stopped, null, 'not known',
                             asked=False)
         check_null(nulls[0], TIMEOUT_S + GRACE_S)
-        check_sync(own, 'timeout')
+        check_no_promise(own)
         note('threads and files while it is stopped: %d, %d' % own.left())
         took = own.leave()
         note('the process with the thread left behind: exit took '

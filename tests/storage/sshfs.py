@@ -59,7 +59,7 @@ def cases(stage):
 
     return [
         row('stopped for 5 s', back_in_time),
-        row('stopped for good', lambda *a: for_good(*a, 'warning')),
+        row('stopped for good', lambda *a: for_good(*a, 'warn')),
         row('stopped for good, on-sync-timeout=error',
             lambda *a: for_good(*a, 'error')),
         row('stopped, NULL without EOS', stop_without_eos),

@@ -1,11 +1,11 @@
-"""wbfilesink storage tests: a file system that is told what to do, and pipelines
+"""wbfilesink storage tests: pipelines on a file system that does as told
 
 SPDX-License-Identifier: LGPL-2.1-or-later
 
-wbfuse passes a folder through and answers the Nth call of a kind with an error,
-late, or not at all; gst-launch-1.0 is the pipeline, so that what a user sees
-(exit status, messages) is what is asserted. All of it runs in name spaces of its
-own (answer.py), which take down what hangs.
+wbfuse passes a folder through and answers the Nth call of a kind with an
+error, late, or not at all; gst-launch-1.0 is the pipeline, so that what a user
+sees (exit status, messages) is what is asserted. All of it runs in name spaces
+of its own (answer.py), which take down what hangs.
 
 Layout: the file system; pipelines; what is asserted of them.
 """
@@ -47,7 +47,8 @@ class Fuse:
         self.child = subprocess.Popen(
             [program(args), *options, self.below, self.directory],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        check(self.child.stdout.readline() == 'ready\n', 'wbfuse did not mount')
+        check(self.child.stdout.readline() == 'ready\n',
+              'wbfuse did not mount')
 
     def __enter__(self):
         return self
@@ -96,8 +97,8 @@ class Fuse:
 # --- pipelines ---
 
 class Launch:
-    """gst-launch-1.0 with what it said. Use it in a `with`: it is killed at the
-    end if it has not ended."""
+    """gst-launch-1.0 with what it said. Use it in a `with`: it is killed at
+    the end if it has not ended."""
 
     def __init__(self, description, prefix=(), stdin=subprocess.DEVNULL,
                  debug='wbfilesink:4'):
@@ -132,8 +133,8 @@ class Launch:
         return self.child.returncode
 
     def wait_stopped(self):
-        """Until the pipeline is NULL. The process may have to wait for a thread
-        that is stuck in the kernel before it can exit."""
+        """Until the pipeline is NULL. The process may have to wait for a
+        thread that is stuck in the kernel before it can exit."""
         storage.wait_until(lambda: self.child.poll() is not None
                            or 'Freeing pipeline' in self.text(),
                            'NULL', PATIENCE_S)
@@ -143,8 +144,8 @@ class Launch:
 
     def complaints(self, kind):
         """The texts of the sink's ERRORs or WARNINGs."""
-        return re.findall(rf'{kind}: from element [^\n]*FileSink[^\n:]*:[^\n:]*'
-                          r': ([^\n]*)', self.text())
+        return re.findall(rf'{kind}: from element [^\n]*FileSink[^\n:]*:'
+                          r'[^\n:]*: ([^\n]*)', self.text())
 
     def errors(self):
         return self.complaints('ERROR')

@@ -29,6 +29,8 @@
 /* A target without positions may take bytes slowly: small writes, so that each
  * one that returns counts as progress. Half of Linux's default pipe. */
 #define STREAM_WRITE (32 * 1024)
+/* How long the idle I/O thread watches at a time. */
+#define WATCH_US (8 * G_USEC_PER_SEC)
 
 typedef enum
 {
@@ -508,7 +510,8 @@ wait_for_data (WbIntake *intake) WB_REQUIRES (wb_locked, wb_io_thread)
     return;
   }
   intake->io_state = IO_IDLE;
-  wb_core_wait (intake->core, WB_IO, -1);
+  wb_core_wait_timed (intake->core, WB_IO, wb_core_now (intake->core),
+      wb_core_call (intake->core, WB_SYNCER) != NULL ? WATCH_US : -1);
   intake->io_state = IO_BUSY;
 }
 

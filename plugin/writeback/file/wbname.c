@@ -8,6 +8,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define TRIES 8
 
 WbIdentity
 wb_identity_of (const struct stat *status)
@@ -88,27 +91,34 @@ why_lost (const WbName *name)
   return is_same (name, &status) ? NULL : "the directory was replaced";
 }
 
-const char *
-wb_name_sync (WbName *name, int *code)
+/* It can't be had just now, or not by us. */
+static gboolean
+is_out_of_reach (int code)
 {
-  int said = 0;
+  return wb_code_is_denial (code) || code == EROFS || code == EMFILE
+      || code == ENFILE;
+}
 
-  *code = 0;
+const char *
+wb_name_sync (WbName *name, WbNameVerdict *verdict)
+{
+  int code = 0;
+
+  memset (verdict, 0, sizeof *verdict);
   if (name->parent == NULL)
     return "where the file is can't be told";
   if (name->directory < 0)
     name->directory = name->sys->open_directory (name->parent);
   if (name->directory < 0)
     return g_strerror (errno);
-  if (name->sys->sync_directory (name->directory) != 0)
-    said = errno;
-  if (wb_code_is_denial (said))
-    return g_strerror (said);
-  /* That it can't be synced is a file system's manner. */
-  if (said == 0 || wb_code_is_refusal (said) || said == EROFS)
-    return why_lost (name);
-  *code = said;
-  return g_strerror (said);
+  /* No write is lost with it: it is asked again, but not for ever. */
+  for (guint i = 0; i < TRIES && (i == 0 || code == EINTR); i++)
+    code = name->sys->sync_directory (name->directory) == 0 ? 0 : errno;
+  verdict->code = code;
+  verdict->refused = is_out_of_reach (code) || wb_code_is_refusal (code);
+  if (is_out_of_reach (code) || (code != 0 && !verdict->refused))
+    return g_strerror (code);
+  return why_lost (name);
 }
 
 void

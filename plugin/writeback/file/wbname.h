@@ -28,6 +28,15 @@ typedef struct
   WbIdentity identity;
 } WbName;
 
+/* What the directory's sync has answered. */
+typedef struct
+{
+  int code; /* 0, or the errno */
+  gboolean
+      refused; /* it can't be synced, as is a file system's manner, or may not
+                       be: nothing is lost */
+} WbNameVerdict;
+
 /* `location` is copied. */
 void wb_name_init (WbName *name, const WbSys *sys, const char *location);
 void wb_name_clear (WbName *name);
@@ -36,9 +45,9 @@ void wb_name_find (WbName *name) WB_EXCLUDES (wb_locked);
 void wb_name_identify (WbName *name, const struct stat *status);
 /* Whether the location leads to this file now. */
 gboolean wb_name_is_ours (const WbName *name) WB_EXCLUDES (wb_locked);
-/* Syncs the directory. NULL, or why the name is not durable, in static memory;
- * `*code` is the errno if that is an error and no file system's manner. */
-const char *wb_name_sync (WbName *name, int *code) WB_EXCLUDES (wb_locked);
+/* Syncs the directory. NULL, or why the name is not durable, in static memory. */
+const char *wb_name_sync (WbName *name, WbNameVerdict *verdict)
+    WB_EXCLUDES (wb_locked);
 /* Lets the directory go. */
 void wb_name_close (WbName *name) WB_EXCLUDES (wb_locked);
 

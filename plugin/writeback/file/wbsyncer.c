@@ -6,8 +6,6 @@
  */
 #include "file/wbsyncer.h"
 
-#define SECOND_LOOK_US G_USEC_PER_SEC
-
 struct _WbSyncer
 {
   WbCore *core;
@@ -27,8 +25,6 @@ struct _WbSyncer
   /* the first write after the last one began; 0 */
   gint64 unsynced_since_us WB_GUARDED_BY (wb_locked);
   const char *stall_told WB_GUARDED_BY (wb_locked); /* the call */
-  gint64 suspected WB_GUARDED_BY (wb_locked);       /* ... since then, seen */
-  gint64 suspected_us WB_GUARDED_BY (wb_locked);    /* first at */
   guint64 durable_bytes WB_GUARDED_BY (wb_locked);
 };
 
@@ -90,26 +86,15 @@ wb_syncer_durable_bytes (const WbSyncer *syncer)
   return syncer->durable_bytes;
 }
 
-/* Nobody waits for it, so a process that was stopped is not found out by a wait:
- * a call that seems to be too long is looked at once more, a second later. */
 gboolean
 wb_syncer_is_stalled (WbSyncer *syncer)
 {
   WbCore *core = syncer->core;
   const char *call = wb_core_call (core, WB_SYNCER);
   gint64 timeout = wb_core_bounds (core)->sync_timeout_us;
-  gint64 since = wb_core_call_since (core, WB_SYNCER), now;
 
-  if (call == NULL || call == syncer->stall_told || timeout < 0)
-    return FALSE;
-  now = wb_core_now (core);
-  if (now - since < timeout)
-    return FALSE;
-  if (syncer->suspected != since) {
-    syncer->suspected = since;
-    syncer->suspected_us = now;
-  }
-  if (now - syncer->suspected_us < MIN (timeout, SECOND_LOOK_US))
+  if (call == NULL || call == syncer->stall_told || timeout < 0
+      || wb_core_now (core) - wb_core_call_since (core, WB_SYNCER) < timeout)
     return FALSE;
   syncer->stall_told = call;
   return TRUE;
@@ -215,6 +200,8 @@ sync_interval (WbSyncer *syncer) WB_REQUIRES (wb_locked, wb_sync_thread)
   syncer->stall_told = NULL;
   syncer->unsynced_since_us = 0;
   wb_retirer_sync_begins (syncer->retirer);
+  /* Nobody waits for it; the I/O thread watches whether the process runs. */
+  wb_core_wake (core, WB_IO);
   verdict = wb_target_sync (syncer->target, WB_SYNCER, WB_SYNC_DATA, covered);
   wb_retirer_answer (syncer->retirer);
   if (verdict.code == 0 && !syncer->name_synced && !wb_core_is_abandoned (core))

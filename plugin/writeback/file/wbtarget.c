@@ -385,29 +385,33 @@ wb_target_sync (
 WbSyncResult
 wb_target_sync_parent (WbTarget *target, WbParty party)
 {
+  const WbName *name = &target->name;
+  WbNameVerdict verdict;
   const char *reason;
-  gboolean told;
-  int code;
 
   if (!target->facts.regular)
     return WB_RESULT_DURABLE;
   wb_core_enter (target->core, party, "fsync (directory)", 0);
-  reason = wb_name_sync (&target->name, &code);
+  reason = wb_name_sync (&target->name, &verdict);
   wb_core_leave (target->core, party);
-  if (reason == NULL)
-    return WB_RESULT_DURABLE;
-  if (code != 0) {
-    wb_core_latch (target->core, WB_ERROR_SYNC, code, "fsync (directory)", 0);
+  if (verdict.code != 0 && !verdict.refused) {
+    wb_core_latch (
+        target->core, WB_ERROR_SYNC, verdict.code, "fsync (directory)", 0);
     return WB_RESULT_FAILED;
   }
-  told = g_strcmp0 (reason, target->name_said) == 0;
-  target->name_said = g_intern_string (reason);
-  if (!told)
+  if (verdict.code != 0)
     wb_core_say_locked (target->core, WB_LOG_INFO,
-        "the name is not known to be durable: fsync (directory) of %s: %s",
-        target->name.parent != NULL ? target->name.parent
-                                    : target->name.location,
+        "fsync of the directory %s refused: %s", name->parent,
+        g_strerror (verdict.code));
+  if (reason == NULL)
+    return WB_RESULT_DURABLE;
+  if (g_strcmp0 (reason, target->name_said) != 0 && verdict.code == 0)
+    wb_core_say_locked (target->core, WB_LOG_INFO,
+        "the name of %s is not known to be durable: fsync (directory) of %s: "
+        "%s",
+        name->location, name->parent != NULL ? name->parent : "its directory",
         reason);
+  target->name_said = reason;
   return WB_RESULT_DATA;
 }
 

@@ -101,6 +101,11 @@ write_some (WbWriter *writer, gsize done, gsize most, guint64 *offset)
   vectors->data = (guint8 *) first.data + skip;
   vectors->size = MIN (first.size - skip, most);
   *offset = run->offset + done + writer->append_shift;
+  /* No file has such offsets, and the table means something else by them. */
+  if (*offset > G_MAXINT64 - run->bytes) {
+    *vectors = first;
+    return -EFBIG;
+  }
   result = wb_target_write (writer->target, vectors,
       vectors->size < first.size - skip ? 1 : n, offset, &took);
   *vectors = first;
