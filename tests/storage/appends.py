@@ -105,7 +105,8 @@ def append_only(folder, element, properties=''):
 
 # wavenc rewrites its header, 44 bytes, at the end.
 MUXER = ('audiotestsrc num-buffers={buffers} samplesperbuffer=1024 '
-         'is-live=true ! audio/x-raw,rate=8000 ! wavenc ! {element} append=true '
+         'is-live=true ! audio/x-raw,rate=8000 ! wavenc ! {element} '
+         'append=true '
          'buffer-size=4096 location={path}')
 OTHERS = b'\nwhat others have appended\n'
 
