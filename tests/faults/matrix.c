@@ -514,6 +514,8 @@ act (Run *run, RigFeeder *feeder, const RigPart *part)
       if (feeder == NULL)
         break;
       watch_queue (run, feeder);
+      if (rig_feeder_is_done (feeder))
+        look_for_loss (run);
       fault_release ();
       while (is_hanging ())
         g_usleep (500);
@@ -565,7 +567,7 @@ stream_part (Run *run, const RigPart *planned)
       MAX (run->result->times_us[TIME_EOS], eos_us);
   look_for_held_up_threads (run);
   look_for_loss (run);
-  if (run->lost) {
+  if (run->lost && run->hung == run->current) {
     case_check (flow != GST_FLOW_EOS, "EOS, and bytes are still queued");
     return FALSE;
   }
