@@ -216,6 +216,8 @@ matrix_act (Run *run, RigFeeder *feeder, const RigPart *part)
       if (feeder == NULL)
         break;
       watch_queue (run, feeder);
+      if (rig_feeder_is_done (feeder))
+        look_for_loss (run);
       fault_release ();
       while (is_hanging ())
         g_usleep (500);

@@ -26,6 +26,13 @@ typedef struct
   gint64 since_us;
 } Call;
 
+/* What was watched of a wait. */
+typedef struct
+{
+  gint64 since_us; /* which wait it is */
+  gint64 us;
+} Watch;
+
 struct _WbCore
 {
   WbLock lock;
@@ -37,6 +44,7 @@ struct _WbCore
   guint interrupts WB_GUARDED_BY (wb_locked); /* not yet taken back */
   guint callers_waiting WB_GUARDED_BY (wb_locked);
 
+  Watch watches[WB_PARTIES] WB_GUARDED_BY (wb_locked);
   Call calls[WB_THREADS] WB_GUARDED_BY (wb_locked);
   gint64 paused_us WB_GUARDED_BY (wb_locked); /* this process did not run, */
   gint64 paused_until_us WB_GUARDED_BY (wb_locked); /* last until then */
@@ -131,36 +139,46 @@ wb_core_now (const WbCore *core)
   return g_get_monotonic_time () - core->paused_us;
 }
 
-/* A process that was stopped (SIGSTOP, a freezer, a debugger) goes on as if nothing
- * had been, while the clock has moved: so a wait that has a deadline is cut into
- * slices, and what a slice takes for more than twice its length is time in which
- * this process did not run. */
+/* What a slice takes for more than twice its length is time in which this process
+ * did not run. Returns whether it was woken; `*watched_us` grows by the time in
+ * which it did. */
 static gboolean
-wait_slice (WbCore *core, WbParty party, gint64 us) WB_REQUIRES (wb_locked)
+wait_slice (WbCore *core, WbParty party, gint64 us, gint64 *watched_us)
+    WB_REQUIRES (wb_locked)
 {
-  gint64 due = g_get_monotonic_time () + us, now;
+  gint64 began = g_get_monotonic_time (), due = began + us, now;
   gboolean in_time = wb_core_wait (core, party, due);
 
   now = g_get_monotonic_time ();
-  if (now - due <= us)
+  if (now - due <= us) {
+    *watched_us += now - began;
     return in_time;
+  }
   /* Others who wait find out as well: it counts once. */
   core->paused_us += now - MAX (due, core->paused_until_us);
   core->paused_until_us = now;
   return in_time;
 }
 
+/* A process that was stopped (SIGSTOP, a freezer, a debugger) goes on as if nothing
+ * had been, while the clock has moved. So a wait with a deadline is cut into slices,
+ * and only what was watched counts: also a stop between two waits for the same thing
+ * is no hang. */
 gboolean
 wb_core_wait_timed (
     WbCore *core, WbParty party, gint64 since_us, gint64 patience_us)
 {
-  gint64 deadline = wb_deadline_after (since_us, patience_us), left;
+  Watch *watch = &core->watches[party];
   gint64 slice = CLAMP (patience_us / SLICES, SLICE_MIN_US, SLICE_MAX_US);
 
-  if (deadline < 0)
+  if (wb_deadline_after (since_us, patience_us) < 0)
     return wb_core_wait (core, party, -1);
-  while ((left = deadline - wb_core_now (core)) > 0)
-    if (wait_slice (core, party, MIN (left, slice)))
+  if (watch->since_us != since_us)
+    watch->us = 0;
+  watch->since_us = since_us;
+  while (watch->us < patience_us)
+    if (wait_slice (
+            core, party, MIN (patience_us - watch->us, slice), &watch->us))
       return TRUE;
   return FALSE;
 }

@@ -176,9 +176,6 @@ note_result (WbSyncer *syncer, const WbVerdict *verdict, guint64 covered)
 {
   if (verdict->refused) {
     syncer->refused = TRUE;
-    wb_core_say_locked (syncer->core, WB_LOG_INFO,
-        "fdatasync refused (%s): nothing is synced at intervals",
-        g_strerror (verdict->code));
   } else if (verdict->code != 0) {
     wb_core_latch (
         syncer->core, WB_ERROR_SYNC, verdict->code, "fdatasync", covered);

@@ -47,7 +47,8 @@ struct _WbTarget
 
   gboolean identified WB_GUARDED_BY (wb_locked);
   gboolean perhaps_busy WB_GUARDED_BY (wb_locked);
-  gboolean in_fifo WB_GUARDED_BY (wb_locked);      /* in its open */
+  gboolean in_fifo WB_GUARDED_BY (wb_locked);         /* in its open */
+  gboolean refusal_said[2] WB_GUARDED_BY (wb_locked); /* of fsync, fdatasync */
   const char *name_said WB_GUARDED_BY (wb_locked); /* why it is not durable */
   gboolean appending WB_GUARDED_BY (wb_io_thread);
   WbRegistryEntry *left_behind WB_GUARDED_BY (wb_locked);
@@ -375,10 +376,14 @@ wb_target_sync (
   verdict = wb_ask (
       &target->ask, data ? WB_ASK_SYNC_DATA : WB_ASK_SYNC, target->fd, 0, 0);
   took = wb_core_leave (target->core, party);
-  wb_core_say_locked (target->core,
-      verdict.refused ? WB_LOG_INFO : WB_LOG_DEBUG, "%s%s: %s, took %.1f ms",
-      name, verdict.refused ? " refused" : "",
-      verdict.code == 0 ? "ok" : g_strerror (verdict.code), took / 1e3);
+  if (verdict.refused && !target->refusal_said[data])
+    wb_core_say_locked (target->core, WB_LOG_INFO,
+        "%s refused (%s): the file is not synced with it", name,
+        g_strerror (verdict.code));
+  else if (!verdict.refused)
+    wb_core_say_locked (target->core, WB_LOG_DEBUG, "%s: %s, took %.1f ms",
+        name, verdict.code == 0 ? "ok" : g_strerror (verdict.code), took / 1e3);
+  target->refusal_said[data] |= verdict.refused;
   return verdict;
 }
 
