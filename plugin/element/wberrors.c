@@ -27,12 +27,26 @@ wb_errors_forget (WbErrors *errors)
   errors->state = WB_ERRORS_NONE;
 }
 
+/* With the object lock. What another thread is just posting is waited for, but not
+ * for longer than a state change may wait. */
+static void
+wait_until_posted (GstWbFileSink *self)
+{
+  gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
+
+  while (self->errors.state == WB_ERRORS_BEING_POSTED
+      && self->errors.poster != g_thread_self ()
+      && g_cond_wait_until (
+          &self->errors.posted, GST_OBJECT_GET_LOCK (self), deadline))
+    ;
+}
+
 void
 wb_errors_begin_try (GstWbFileSink *self)
 {
   GST_OBJECT_LOCK (self);
-  if (self->errors.state == WB_ERRORS_POSTED)
-    self->errors.state = WB_ERRORS_NONE;
+  wait_until_posted (self);
+  self->errors.state = WB_ERRORS_NONE;
   GST_OBJECT_UNLOCK (self);
 }
 
@@ -44,7 +58,6 @@ wb_errors_begin_try (GstWbFileSink *self)
 static gboolean
 claim (GstWbFileSink *self)
 {
-  gint64 deadline = g_get_monotonic_time () + PATIENCE_US;
   gboolean first;
 
   GST_OBJECT_LOCK (self);
@@ -53,11 +66,8 @@ claim (GstWbFileSink *self)
     self->errors.state = WB_ERRORS_BEING_POSTED;
     self->errors.poster = g_thread_self ();
   }
-  while (!first && self->errors.state == WB_ERRORS_BEING_POSTED
-      && self->errors.poster != g_thread_self ()
-      && g_cond_wait_until (
-          &self->errors.posted, GST_OBJECT_GET_LOCK (self), deadline))
-    ;
+  if (!first)
+    wait_until_posted (self);
   GST_OBJECT_UNLOCK (self);
   return first;
 }

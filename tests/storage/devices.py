@@ -40,14 +40,16 @@ def writes(folder, element, location):
     launch = told.run(
         told.fake_source(FRAME * FRAMES, FRAME)
         + f' ! {element} buffer-mode=unbuffered location={location}',
-        prefix=['strace', '-f', '-y', '-e',
+        # A log a thread: none cuts another's call in two.
+        prefix=['strace', '-ff', '-y', '-e',
                 'trace=write,writev,pwrite64,pwritev,pwritev2', '-o', log])
     check(launch.child.returncode == 0, launch.said())
     found = []
-    for line in log.read_text(errors='replace').splitlines():
-        match = WRITE.search(line)
-        if match and match.group(1) == str(location):
-            found.append(int(match.group(2)))
+    for thread in folder.glob('strace.*'):
+        for line in thread.read_text(errors='replace').splitlines():
+            match = WRITE.search(line)
+            if match and match.group(1) == str(location):
+                found.append(int(match.group(2)))
     note(f'{element}: {len(found)} writes of {FRAMES} frames: '
          f'{sorted(set(found))}')
     return found
