@@ -92,6 +92,10 @@ check_options (BenchOptions *options)
     g_printerr ("wbbench: a number is out of range\n");
     return FALSE;
   }
+  if (options->live < 0 || (options->live > 0 && options->rate <= 0)) {
+    g_printerr ("wbbench: --live needs a --rate\n");
+    return FALSE;
+  }
   if (options->sinks > 1 && strstr (options->location, "%d") == NULL) {
     g_printerr ("wbbench: --location needs a %%d with --sinks\n");
     return FALSE;
@@ -125,6 +129,9 @@ bench_options_parse (BenchOptions *options, int *argc, char ***argv)
         "That many at once, a thread each", "N" },
     { "stagger", 0, 0, G_OPTION_ARG_DOUBLE, &options->stagger,
         "Each of them begins so much after the one before", "SECONDS" },
+    { "live", 0, 0, G_OPTION_ARG_DOUBLE, &options->live,
+        "With --rate: count what a live source with such a queue would lose",
+        "SECONDS" },
     { "allocate", 0, 0, G_OPTION_ARG_NONE, &options->allocate,
         "Allocate and fill each buffer; else a few ready-made ones go round",
         NULL },

@@ -27,6 +27,7 @@ typedef struct
   gint seed;
   gdouble rate;
   gdouble stagger;
+  gdouble live;
   gboolean allocate;
   gboolean stamp;
   gboolean keep;

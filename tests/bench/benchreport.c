@@ -10,6 +10,9 @@
 
 #include <sys/stat.h>
 
+/* 25 pictures a second. */
+#define PICTURE_NS (G_GINT64_CONSTANT (1000000000) / 25)
+
 static void
 report_hist (BenchJson *json, const gchar *key, const BenchHist *hist)
 {
@@ -35,6 +38,35 @@ report_latency (BenchJson *json, const BenchRun *run)
   }
   report_hist (json, "push_us", pushes);
   report_hist (json, "seek_us", seeks);
+}
+
+/* What a live source would have lost: of all sinks, and of each. */
+static void
+report_live (BenchJson *json, const BenchRun *run)
+{
+  gint64 lost = 0, latest = 0, pictures = 0;
+  guint i, losers = 0;
+
+  for (i = 0; i < run->n_sinks; i++) {
+    const BenchSink *sink = &run->sinks[i];
+
+    lost += sink->lost_ns;
+    /* A picture that lacks a part is lost. */
+    pictures += (sink->lost_ns + PICTURE_NS - 1) / PICTURE_NS;
+    losers += sink->losses > 0;
+    latest = MAX (latest, sink->latest_ns);
+  }
+  bench_json_open (json, "live");
+  bench_json_real (json, "queue_s", run->options->live);
+  bench_json_real (json, "lost_s", lost / 1e9);
+  bench_json_int (json, "lost_pictures", pictures);
+  bench_json_int (json, "losers", losers);
+  bench_json_real (json, "latest_s", latest / 1e9);
+  bench_json_open_list (json, "each_lost_s");
+  for (i = 0; i < run->n_sinks; i++)
+    bench_json_real (json, NULL, run->sinks[i].lost_ns / 1e9);
+  bench_json_close_list (json);
+  bench_json_close (json);
 }
 
 static void
@@ -299,6 +331,8 @@ bench_report (const BenchRun *run)
   bench_json_int (&json, "file_bytes", in_files);
   report_times (&json, run, written);
   report_latency (&json, run);
+  if (options->live > 0)
+    report_live (&json, run);
   report_cpu (&json, run, written);
   report_cache (&json, run);
   report_device (&json, run, in_files);

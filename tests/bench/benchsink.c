@@ -219,17 +219,34 @@ bench_sink_open (BenchSink *sink)
   return TRUE;
 }
 
+/* A camera does not wait. What it makes while a push is held up goes into the
+ * queue in front of the sink, and when that is full, away: the stream then goes
+ * on later by as much, and is @late no longer than the queue is deep. */
+static void
+lose (BenchSink *sink, gint64 late)
+{
+  gint64 queue = sink->options->live * NS_PER_S;
+
+  sink->latest_ns = MAX (sink->latest_ns, late);
+  if (queue == 0 || late <= queue)
+    return;
+  sink->lost_ns += late - queue;
+  sink->losses++;
+}
+
 static void
 pace (BenchSink *sink)
 {
-  gint64 due;
+  gint64 due, early;
   struct timespec ts;
 
   if (sink->options->rate <= 0)
     return;
-  due = sink->begin_ns
+  due = sink->begin_ns + sink->lost_ns
       + (gint64) (sink->gauge.bytes * (1e3 / sink->options->rate));
-  if (due - bench_now () < SHORTEST_SLEEP_NS)
+  early = due - bench_now ();
+  lose (sink, -early);
+  if (early < SHORTEST_SLEEP_NS)
     return;
   ts.tv_sec = due / NS_PER_S;
   ts.tv_nsec = due % NS_PER_S;

@@ -50,6 +50,11 @@ typedef struct
   BenchLoadResult load;
   gboolean pushed_all;
   gint64 begin_ns;
+  /* Of a live source: stream that was thrown away, how often it came to that,
+   * and the most that a buffer came late. */
+  gint64 lost_ns;
+  guint losses;
+  gint64 latest_ns;
   gint64 eos_pushed_ns;
   gint64 durable_ns;
   BenchCache at_eos;
