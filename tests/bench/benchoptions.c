@@ -135,6 +135,8 @@ bench_options_parse (BenchOptions *options, int *argc, char ***argv)
     { "allocate", 0, 0, G_OPTION_ARG_NONE, &options->allocate,
         "Allocate and fill each buffer; else a few ready-made ones go round",
         NULL },
+    { "input", 0, 0, G_OPTION_ARG_FILENAME, &options->input,
+        "Read the body from there, as filesrc would", "FILE" },
     { "stamp", 0, 0, G_OPTION_ARG_NONE, &options->stamp,
         "Fill each buffer with what no other one holds, of any sink", NULL },
     { "warm", 0, 0, G_OPTION_ARG_STRING, &options->warm_text,
@@ -180,6 +182,7 @@ bench_options_clear (BenchOptions *options)
   g_free (options->warm_text);
   g_free (options->notify_at_text);
   g_free (options->pattern);
+  g_free (options->input);
   g_free (options->device);
   g_free (options->look_at);
   g_free (options->timeline);

@@ -18,6 +18,7 @@ typedef struct
   gchar *warm_text;
   gchar *notify_at_text;
   gchar *pattern;
+  gchar *input;
   gchar *device;
   gchar *look_at;
   gchar *timeline;

@@ -185,7 +185,7 @@ bench_sink_build (BenchSink *sink, const BenchOptions *options, guint index)
   sink->options = options;
   sink->index = index;
   sink->location = g_strjoinv (number, parts);
-  sink->fd = sink->cache_fd = -1;
+  sink->fd = sink->cache_fd = sink->input_fd = -1;
   sink->degraded = g_array_new (FALSE, FALSE, sizeof (BenchDegraded));
   g_mutex_init (&sink->lock);
   sink->pushes = bench_hist_new ();
@@ -205,6 +205,19 @@ bench_sink_build (BenchSink *sink, const BenchOptions *options, guint index)
   return link_pad (sink);
 }
 
+static gboolean
+open_input (BenchSink *sink)
+{
+  const gchar *input = sink->options->input;
+
+  if (input == NULL)
+    return TRUE;
+  sink->input_fd = open (input, O_RDONLY | O_CLOEXEC);
+  if (sink->input_fd < 0)
+    g_printerr ("wbbench: %s: %s\n", input, g_strerror (errno));
+  return sink->input_fd >= 0;
+}
+
 gboolean
 bench_sink_open (BenchSink *sink)
 {
@@ -216,7 +229,7 @@ bench_sink_open (BenchSink *sink)
   sink->cache_fd = sink->fd;
   if (sink->options->look_at != NULL)
     sink->cache_fd = open (sink->options->look_at, O_RDONLY | O_CLOEXEC);
-  return TRUE;
+  return open_input (sink);
 }
 
 /* A camera does not wait. What it makes while a push is held up goes into the
@@ -294,9 +307,32 @@ fresh_buffer (BenchSink *sink, gsize size)
   return buffer;
 }
 
+/* NULL: the input has no more. */
+static GstBuffer *
+input_buffer (BenchSink *sink, gsize size)
+{
+  GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
+  GstMapInfo map;
+  gsize done = 0;
+  ssize_t got = 1;
+
+  gst_buffer_map (buffer, &map, GST_MAP_WRITE);
+  while (done < size && got > 0) {
+    got = read (sink->input_fd, map.data + done, size - done);
+    done += MAX (got, 0);
+  }
+  gst_buffer_unmap (buffer, &map);
+  if (done < size)
+    gst_clear_buffer (&buffer);
+  return buffer;
+}
+
+/* NULL ends the load. */
 static GstBuffer *
 next_buffer (BenchSink *sink, gsize size, BenchWriteFlags flags)
 {
+  if (sink->input_fd >= 0 && (flags & BENCH_WRITE_BODY))
+    return input_buffer (sink, size);
   if (sink->options->stamp)
     return bench_stamped_buffer (sink->index, ++sink->stamp, size);
   if (sink->options->allocate && (flags & BENCH_WRITE_BODY))
@@ -331,6 +367,8 @@ on_write (gpointer data, gsize size, BenchWriteFlags flags)
   BenchSink *sink = data;
   GstBuffer *buffer = next_buffer (sink, size, flags);
 
+  if (buffer == NULL)
+    return FALSE;
   if (flags & BENCH_WRITE_SYNC_AFTER)
     GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_SYNC_AFTER);
   if (sink->options->list == 0 || !(flags & BENCH_WRITE_BODY))
@@ -428,6 +466,8 @@ bench_sink_clear (BenchSink *sink)
     close (sink->cache_fd);
   if (sink->fd >= 0)
     close (sink->fd);
+  if (sink->input_fd >= 0)
+    close (sink->input_fd);
   g_clear_pointer (&sink->degraded, g_array_unref);
   g_free (sink->location);
   g_free (sink->error);

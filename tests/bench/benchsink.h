@@ -34,6 +34,8 @@ typedef struct
   int fd;
   /* The file whose cache is looked at; mostly fd. */
   int cache_fd;
+  /* Where the body is read from; mostly nowhere. */
+  int input_fd;
   GThread *thread;
 
   /* Of the pushing thread. */
