@@ -186,6 +186,45 @@ def drive(command, groups=(), on_line=None, timeout=None):
     return result
 
 
+# What several processes have in common is their sum; of all else it is the
+# worst. A peak of the sum is at most the sum of the peaks.
+SUMS = {'bytes_written', 'file_bytes', 'sinks', 'cache', 'live', 'messages',
+        'process', 'cpu'}
+WORST = {'seconds', 'push_us', 'seek_us', 'device', 'latest_s', 'queue_s',
+         'worst_sample_s', 'machine_s'}
+
+
+def joined(key, values, add):
+    """The values of one key; add: whether numbers are added up."""
+    first = values[0]
+    add = (add or key in SUMS) and key not in WORST
+    if any(v is None for v in values) or isinstance(first, (bool, str)):
+        return first
+    if isinstance(first, dict):
+        return {k: joined(k, [v[k] for v in values], add) for k in first}
+    if isinstance(first, list):
+        return [item for v in values for item in v]
+    return sum(values) if add else max(values)
+
+
+def together(results):
+    """Processes that ran at the same time, as if they had been one."""
+    for result in results:
+        if not result['ok']:
+            return result
+    result = joined('', results, False)
+    seconds, written = result['seconds'], result['bytes_written']
+    result['mb_s_durable'] = written / 1e6 / seconds['durable']
+    result['mb_s_pushed'] = written / 1e6 / seconds['push']
+    result['cpu']['process_s_per_gb'] = (result['cpu']['process_s']
+                                         / (written / 1e9))
+    # Each of them has counted the whole device.
+    if result['device'] is not None:
+        result['device']['amplification'] = (
+            result['device']['written_bytes'] / result['file_bytes'])
+    return result
+
+
 def value_of(result, path):
     """What a result of wbbench has there, or None."""
     if path == 'extra_memory':
