@@ -27,7 +27,7 @@ import traceback
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent
                        / 'bench'))
-from benchdrive import NotHere, ThrottledDisk, drive  # noqa: E402
+from benchdrive import ModelDisk, NotHere, ThrottledDisk, drive  # noqa: E402
 
 MIB = 1 << 20
 BATCH = MIB
@@ -142,9 +142,8 @@ def loop_is_in_use(device):
 
 
 @contextlib.contextmanager
-def throttled_disk(args, mb_s, fs='ext4', size='2G'):
-    need_root()
-    disk = ThrottledDisk(fs, size, mb_s, args.where)
+def closing(disk):
+    """And nothing is left of it."""
     try:
         yield disk
     finally:
@@ -154,6 +153,25 @@ def throttled_disk(args, mb_s, fs='ext4', size='2G'):
     # The kernel detaches it when the last one has let go of it, not at once.
     wait_until(lambda: not loop_is_in_use(disk.device),
                f'loop device {disk.device} has gone')
+
+
+@contextlib.contextmanager
+def throttled_disk(args, mb_s, fs='ext4', size='2G'):
+    need_root()
+    with closing(ThrottledDisk(fs, size, mb_s, args.where)) as disk:
+        yield disk
+
+
+@contextlib.contextmanager
+def model_disk(args, kind, words=()):
+    """What is written to it in one go is not kept: it is for counting."""
+    need_root()
+    wbmodel = pathlib.Path(args.wbbench).with_name('wbmodel')
+    if not wbmodel.exists():
+        raise NotHere("wbmodel is not built (it needs libfuse3's headers)")
+    with closing(ModelDisk(kind, args.where, words=words,
+                           wbmodel=wbmodel)) as disk:
+        yield disk
 
 
 @contextlib.contextmanager
