@@ -28,6 +28,7 @@ static const struct
   FIELD ("preallocated-bytes", preallocated_bytes),
   FIELD ("drain-rate", drain_rate),
   FIELD ("durable-bytes", durable_bytes),
+  FIELD ("device-budget", budget),
 #undef FIELD
 };
 
@@ -51,6 +52,7 @@ wb_stats_to_structure (const WbStats *stats)
       stats->sync_us * 1000, "degraded", G_TYPE_BOOLEAN, stats->degraded,
       "sync-result", G_TYPE_STRING, wb_sync_result_name (stats->sync_result),
       "mechanism", G_TYPE_STRING, stats->mechanism, "error", G_TYPE_STRING,
-      error != NULL ? error : "", NULL);
+      error != NULL ? error : "", "device-budget-reason", G_TYPE_STRING,
+      stats->budget_reason != NULL ? stats->budget_reason : "", NULL);
   return structure;
 }

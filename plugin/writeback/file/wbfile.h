@@ -202,6 +202,8 @@ typedef struct
   guint64 preallocated_bytes;
   guint64 final_size; /* what the file's size is, or will be */
   guint64 window;     /* bytes, G_MAXUINT64: none */
+  guint64 budget;     /* of all files on the disk, bytes; 0: none is shared */
+  const char *budget_reason; /* static */
   gboolean degraded;
   WbSyncResult sync_result;
   WbError error;

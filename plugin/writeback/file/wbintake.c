@@ -7,6 +7,8 @@
  */
 #include "file/wbintake.h"
 
+#include "process/wbqueues.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -95,6 +97,7 @@ wb_intake_new (WbCore *core, WbTarget *target, WbShare *share,
   intake->facts = wb_target_facts (target);
   intake->unbuffered = config->unbuffered;
   intake->wake_bytes = MAX (config->wake_bytes, 1);
+  wb_queues_join ();
   return intake;
 }
 
@@ -104,6 +107,7 @@ wb_intake_free (WbIntake *intake)
 {
   GArray *owners = g_array_new (FALSE, FALSE, sizeof (WbOwner));
 
+  wb_queues_leave ();
   wb_queue_clear (&intake->queue, owners);
   wb_owners_release (owners);
   g_array_free (owners, TRUE);
@@ -465,8 +469,11 @@ wb_intake_flush (WbIntake *intake, GArray *owners)
 void
 wb_intake_update_bound (WbIntake *intake, guint64 written)
 {
-  wb_limits_queue (&intake->limit, wb_core_bounds (intake->core),
-      &intake->write_meter, wb_retirer_drain_meter (intake->retirer), written);
+  WbBounds bounds = *wb_core_bounds (intake->core);
+
+  bounds.max_queued_bytes = MIN (bounds.max_queued_bytes, wb_queues_share ());
+  wb_limits_queue (&intake->limit, &bounds, &intake->write_meter,
+      wb_retirer_drain_meter (intake->retirer), written);
 }
 
 void

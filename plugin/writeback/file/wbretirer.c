@@ -28,6 +28,10 @@ struct _WbRetirer
   gboolean degraded WB_GUARDED_BY (wb_locked);
   guint64 peak_dirty_bytes WB_GUARDED_BY (wb_locked);
 
+  /* turns on the disk */
+  gboolean has_turn WB_GUARDED_BY (wb_locked);
+  guint64 turn_bytes WB_GUARDED_BY (wb_locked); /* handed in with it */
+
   /* a sync at an interval */
   gboolean syncing WB_GUARDED_BY (wb_locked);
   /* since it began until the goal */
@@ -78,6 +82,7 @@ wb_retirer_quit (WbRetirer *retirer)
 {
   retirer->quit = TRUE;
   wb_core_wake (retirer->core, WB_RETIRER);
+  wb_share_call_off_turn (retirer->share);
 }
 
 /* --- figures ------------------------------------------------------------------- */
@@ -123,6 +128,7 @@ wb_retirer_fill_stats (const WbRetirer *retirer, WbStats *stats)
 {
   const WbPlanner *planner = &retirer->planner;
   WbPlannerCounters counters = wb_planner_counters (planner);
+  WbBudgetReason reason;
 
   stats->dirty_bytes = wb_planner_dirty (planner);
   stats->peak_dirty_bytes = retirer->peak_dirty_bytes;
@@ -131,6 +137,9 @@ wb_retirer_fill_stats (const WbRetirer *retirer, WbStats *stats)
   stats->back_patches = counters.back_patches;
   stats->late_back_patches = counters.late_back_patches;
   stats->drain_rate = wb_meter_rate (wb_share_drain_meter (retirer->share));
+  stats->budget = wb_share_budget (retirer->share, &reason);
+  stats->budget_reason =
+      stats->budget != 0 ? wb_budget_reason_name (reason) : "";
   stats->window = retirer->control ? wb_planner_window (planner) : G_MAXUINT64;
   stats->degraded = retirer->degraded;
   g_strlcpy (stats->mechanism,
@@ -180,6 +189,7 @@ count_dirty (WbRetirer *retirer) WB_REQUIRES (wb_locked)
 void
 wb_retirer_leave_device (WbRetirer *retirer)
 {
+  wb_share_call_off_turn (retirer->share);
   count_dirty (retirer);
 }
 
@@ -320,6 +330,7 @@ void
 wb_retirer_hold (WbRetirer *retirer)
 {
   retirer->held = TRUE;
+  wb_share_call_off_turn (retirer->share);
   while (retirer->control && !retirer->resting
       && !wb_core_is_abandoned (retirer->core)) {
     wb_core_wake (retirer->core, WB_RETIRER);
@@ -507,6 +518,87 @@ make_step (WbRetirer *retirer, const WbStep *step)
     retire_done (retirer, step, cleaned);
 }
 
+static void
+end_turn (WbRetirer *retirer) WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  if (retirer->has_turn)
+    wb_share_end_turn (retirer->share);
+  retirer->has_turn = FALSE;
+}
+
+/* A turn is for what is ready, up to a quota, and ends when that is on the disk. */
+static gboolean
+is_turn_over (const WbRetirer *retirer) WB_REQUIRES (wb_locked)
+{
+  const WbPlanner *planner = &retirer->planner;
+
+  return wb_planner_in_flight (planner) == 0
+      && (!wb_planner_has_ready (planner) || wb_planner_holds_starts (planner)
+          || retirer->turn_bytes >= WB_TURN_QUOTA);
+}
+
+/* What can be done without starting anything. */
+static gboolean
+next_but_start (WbRetirer *retirer, WbStep *step) WB_REQUIRES (wb_locked)
+{
+  gboolean held = wb_planner_holds_starts (&retirer->planner);
+  gboolean found;
+
+  wb_planner_hold_starts (&retirer->planner, TRUE);
+  found = wb_planner_next (&retirer->planner, step);
+  wb_planner_hold_starts (&retirer->planner, held);
+  return found;
+}
+
+/* The next step where files take turns: nothing is started without one. Perhaps waits
+ * for it. */
+static gboolean
+next_in_turn (WbRetirer *retirer, WbStep *step)
+    WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  WbPlanner *planner = &retirer->planner;
+
+  if (retirer->has_turn && is_turn_over (retirer))
+    end_turn (retirer);
+  if (retirer->has_turn && retirer->turn_bytes < WB_TURN_QUOTA)
+    return wb_planner_next (planner, step);
+  if (next_but_start (retirer, step))
+    return TRUE;
+  if (retirer->has_turn || !wb_planner_has_ready (planner)
+      || wb_planner_holds_starts (planner))
+    return FALSE;
+  /* Nothing is under way while it waits. */
+  retirer->resting = TRUE;
+  wb_core_wake (retirer->core, WB_IO);
+  retirer->has_turn = wb_share_take_turn (retirer->share);
+  retirer->resting = FALSE;
+  retirer->turn_bytes = 0;
+  return !retirer->held && retirer->control && retirer->has_turn
+      && wb_planner_next (planner, step);
+}
+
+static gboolean
+next_step (WbRetirer *retirer, WbStep *step)
+    WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  if (retirer->held || !retirer->control)
+    return FALSE;
+  if (wb_share_takes_turns (retirer->share))
+    return next_in_turn (retirer, step);
+  end_turn (retirer);
+  return wb_planner_next (&retirer->planner, step);
+}
+
+/* Something may be had that was not looked for. */
+static gboolean
+is_to_be_looked_at_again (const WbRetirer *retirer) WB_REQUIRES (wb_locked)
+{
+  return !retirer->held && retirer->control && !retirer->quit
+      && !wb_core_is_abandoned (retirer->core)
+      && wb_planner_has_ready (&retirer->planner)
+      && !wb_planner_holds_starts (&retirer->planner);
+}
+
 void
 wb_retirer_run (WbRetirer *retirer)
 {
@@ -515,18 +607,24 @@ wb_retirer_run (WbRetirer *retirer)
 
   wb_core_lock (core);
   while (!retirer->quit && !wb_core_is_abandoned (core)) {
-    if (!retirer->held && retirer->control
-        && wb_planner_next (&retirer->planner, &step)) {
+    if (next_step (retirer, &step)) {
+      if (step.kind == WB_STEP_START)
+        retirer->turn_bytes += step.range.end - step.range.start;
       make_step (retirer, &step);
+      wb_share_move (retirer->share);
       wb_core_notify (core);
       if (retirer->control)
         wb_share_say (retirer->share, wb_planner_window (&retirer->planner));
       continue;
     }
+    if (is_to_be_looked_at_again (retirer))
+      continue;
+    end_turn (retirer);
     retirer->resting = TRUE;
     wb_core_wake (core, WB_IO);
     wb_core_wait (core, WB_RETIRER, -1);
   }
+  end_turn (retirer);
   retirer->resting = TRUE;
   wb_core_wake (core, WB_IO);
   wb_core_unlock (core);

@@ -13,6 +13,8 @@ struct _WbShare
   gboolean by_sync; /* constant once open, as is the next */
   WbDevice *device; /* the disk, with the others' files, or NULL */
 
+  WbTurn turn; /* has a lock of its own */
+
   gboolean active WB_GUARDED_BY (wb_locked); /* has dirty bytes on it */
   guint64 counted_dirty WB_GUARDED_BY (wb_locked);
 
@@ -25,15 +27,18 @@ struct _WbShare
   WbWindow window WB_GUARDED_BY (wb_locked);
   WbWindowReason reason_said WB_GUARDED_BY (wb_locked);
   guint64 window_said WB_GUARDED_BY (wb_locked);
+  gint budget_said WB_GUARDED_BY (wb_locked); /* the reason, or -1 */
 };
 
-WbShare *
+/* Unchecked: nobody else knows it yet. */
+WB_UNCHECKED WbShare *
 wb_share_new (WbCore *core, WbTarget *target)
 {
   WbShare *share = g_new0 (WbShare, 1);
 
   share->core = core;
   share->target = target;
+  share->budget_said = -1;
   return share;
 }
 
@@ -45,6 +50,8 @@ wb_share_free (WbShare *share)
     wb_device_count_dirty (share->device, share->counted_dirty, 0);
   if (share->active)
     wb_device_leave (share->device);
+  if (share->device != NULL)
+    wb_turn_clear (&share->turn);
   g_free (share);
 }
 
@@ -53,6 +60,8 @@ wb_share_set_up (WbShare *share)
 {
   share->device = wb_target_device (share->target);
   share->by_sync = wb_target_facts (share->target)->by_sync;
+  if (share->device != NULL)
+    wb_turn_init (&share->turn, wb_device_turns (share->device));
 }
 
 /* --- the device --------------------------------------------------------------------- */
@@ -88,6 +97,55 @@ wb_share_has_room (const WbShare *share, guint64 bytes)
   return share->device == NULL || wb_device_has_room (share->device, bytes);
 }
 
+guint64
+wb_share_budget (const WbShare *share, WbBudgetReason *reason)
+{
+  *reason = WB_BUDGET_USUAL;
+  return share->device != NULL ? wb_device_budget (share->device, reason) : 0;
+}
+
+/* --- turns --------------------------------------------------------------------------- */
+
+gboolean
+wb_share_takes_turns (const WbShare *share)
+{
+  return share->device != NULL && !share->by_sync
+      && wb_device_active (share->device) > WB_TURNS
+      && !wb_limits_is_fast (&share->disk_meter, share->by_sync);
+}
+
+gboolean
+wb_share_take_turn (WbShare *share)
+{
+  gboolean taken;
+
+  wb_core_unlock (share->core);
+  taken = wb_turn_take (&share->turn);
+  wb_core_lock (share->core);
+  return taken;
+}
+
+void
+wb_share_move (WbShare *share)
+{
+  if (share->device != NULL)
+    wb_turn_move (&share->turn);
+}
+
+void
+wb_share_end_turn (WbShare *share)
+{
+  if (share->device != NULL)
+    wb_turn_end (&share->turn);
+}
+
+void
+wb_share_call_off_turn (WbShare *share)
+{
+  if (share->device != NULL)
+    wb_turn_call_off (&share->turn);
+}
+
 /* --- the window ---------------------------------------------------------------------- */
 
 static WbDiskView
@@ -102,6 +160,7 @@ look_at_disk (const WbShare *share) WB_REQUIRES (wb_locked)
   if (share->device == NULL)
     return view;
   view.share = wb_device_share (share->device);
+  view.sharing = wb_device_active (share->device);
   if (wb_limits_is_fast (view.disk, view.by_sync)
       && view.fast_part != G_MAXUINT64)
     view.fast_part = wb_device_part (share->device, view.fast_part,
@@ -119,6 +178,21 @@ wb_share_update (WbShare *share, guint64 retired)
   return &share->window;
 }
 
+static void
+say_budget (WbShare *share) WB_REQUIRES (wb_locked)
+{
+  WbBudgetReason reason;
+  guint64 budget = wb_share_budget (share, &reason);
+
+  if (budget == 0 || (gint) reason == share->budget_said)
+    return;
+  share->budget_said = (gint) reason;
+  wb_core_say_locked (share->core, WB_LOG_INFO,
+      "the files on this disk may have %" G_GUINT64_FORMAT
+      " bytes dirty together: %s",
+      budget, wb_budget_reason_name (reason));
+}
+
 void
 wb_share_say (WbShare *share, guint64 window)
 {
@@ -126,6 +200,7 @@ wb_share_say (WbShare *share, guint64 window)
   guint64 rate = wb_meter_rate (
       reason == WB_WINDOW_FAST ? &share->disk_meter : &share->drain_meter);
 
+  say_budget (share);
   if (!wb_core_is_said (share->core, WB_LOG_DEBUG)
       || (reason == share->reason_said && window <= share->window_said * 2
           && window >= share->window_said / 2))

@@ -30,12 +30,28 @@ void wb_share_count_dirty (WbShare *share, guint64 dirty)
 gboolean wb_share_has_room (const WbShare *share, guint64 bytes)
     WB_REQUIRES (wb_locked);
 
+/* Whether the disk is such that files take turns on it: more than may have one, and
+ * it is not fast. */
+gboolean wb_share_takes_turns (const WbShare *share) WB_REQUIRES (wb_locked);
+/* Waits for this file's turn, without the lock; FALSE: something else is to be seen
+ * to. The retirer. */
+gboolean wb_share_take_turn (WbShare *share)
+    WB_REQUIRES (wb_locked, wb_retire_thread);
+/* The holder has made a step. */
+void wb_share_move (WbShare *share) WB_REQUIRES (wb_locked, wb_retire_thread);
+void wb_share_end_turn (WbShare *share) WB_REQUIRES (wb_locked);
+/* Who waits for it comes back. */
+void wb_share_call_off_turn (WbShare *share) WB_REQUIRES (wb_locked);
+/* What the disk's files may have dirty together, bytes, and why; 0: nothing is
+ * shared. */
+guint64 wb_share_budget (const WbShare *share, WbBudgetReason *reason);
+
 /* The window anew, after `retired` bytes have become clean; valid until the next
  * call. */
 const WbWindow *wb_share_update (WbShare *share, guint64 retired)
     WB_REQUIRES (wb_locked);
-/* Says what the window is and why, when that has changed enough; `window` is what
- * came of it, bytes. */
+/* Says what the window and the disk's budget are and why, when that has changed
+ * enough; `window` is what came of it, bytes. */
 void wb_share_say (WbShare *share, guint64 window) WB_REQUIRES (wb_locked);
 
 /* The drain rate's clock starts here. */

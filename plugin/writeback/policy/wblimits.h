@@ -35,6 +35,7 @@ typedef enum
   WB_WINDOW_UNKNOWN, /* the first second */
   WB_WINDOW_FLOOR,
   WB_WINDOW_SHARE,
+  WB_WINDOW_PIECES, /* what a disk that seeks can afford */
   WB_WINDOW_FAST
 } WbWindowReason;
 
@@ -58,7 +59,8 @@ typedef struct
   const WbMeter *disk;  /* and of all files on the disk meanwhile */
   gboolean by_sync;     /* drained by syncs */
   guint64 share;        /* of the device's bound, bytes; G_MAXUINT64: alone */
-  guint64 fast_part;    /* of wb_limits_fast_window(); ignored on a disk that is
+  guint sharing;     /* files with dirty bytes on the disk, this one included */
+  guint64 fast_part; /* of wb_limits_fast_window(); ignored on a disk that is
                            not fast */
 } WbDiskView;
 

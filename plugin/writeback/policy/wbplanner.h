@@ -55,7 +55,7 @@ void wb_planner_stop_dropping (WbPlanner *planner);
  * steps, and only positions and patches are counted. */
 void wb_planner_set_passive (WbPlanner *planner);
 
-/* How much is started with one call: whole batches, at most WB_START_STEP; 0:
+/* How much is started with one call: whole batches, at most WB_START_STEP_TURN; 0:
  * the rate is not known. */
 void wb_planner_set_start_step (WbPlanner *planner, guint64 bytes);
 /* What retires is a sync of the whole file, which is dear: one is for all that

@@ -26,6 +26,9 @@ G_BEGIN_DECLS
  * disk with 64 tags of 240 KiB: 0.33 to 0.59 s), and while it blocks nothing is
  * retired. On a disk of 2 GB/s it is 2 ms. */
 #define WB_START_STEP (4 * WB_BATCH)
+/* Where files take turns on a disk, all of a chunk: a step that is cut is torn apart
+ * by the other's seeks. */
+#define WB_START_STEP_TURN (8 * WB_BATCH)
 /* The same where what retires is a sync of the whole file, with a commit of the
  * journal and a flush of the device each time. */
 #define WB_START_STEP_WHOLE (16 * WB_BATCH)

@@ -4,14 +4,20 @@
  */
 #include "process/wbdevice.h"
 
+#include "system/wbmemory.h"
 #include "system/wbthread.h"
 
 struct _WbDevice
 {
   dev_t number;
   guint users;
+  WbTurns *turns;
   guint active;
+  guint64 given;  /* by the environment, bytes; 0: it says nothing */
+  guint64 kernel; /* where the kernel makes writers wait, bytes */
+  guint64 memory; /* what there is, bytes */
   guint64 bound;
+  WbBudgetReason reason;
   guint64 dirty;
   guint64 drained;
   gboolean reserving;
@@ -22,15 +28,42 @@ static WbCond turn_is_over;
 static GSList *devices;
 
 static guint64
-configured_bound (void)
+given_bound (void)
 {
   const gchar *text = g_getenv (WB_DEVICE_DIRTY_ENVIRONMENT);
   guint64 bound = 0;
 
   if (text == NULL
       || !g_ascii_string_to_unsigned (text, 10, 1, G_MAXUINT64, &bound, NULL))
-    return WB_DEVICE_DIRTY_BYTES;
+    return 0;
   return bound;
+}
+
+/* With the lock. */
+static void
+update_bound (WbDevice *device)
+{
+  if (device->given != 0) {
+    device->bound = device->given;
+    device->reason = WB_BUDGET_GIVEN;
+    return;
+  }
+  device->bound = wb_budget_dirty (
+      device->active, device->kernel, device->memory, &device->reason);
+}
+
+static WbDevice *
+new_device (dev_t number)
+{
+  WbDevice *device = g_new0 (WbDevice, 1);
+
+  device->number = number;
+  device->turns = wb_turns_new ();
+  device->given = given_bound ();
+  device->kernel = wb_memory_dirty_limit (number);
+  device->memory = wb_memory_size ();
+  update_bound (device);
+  return device;
 }
 
 WbDevice *
@@ -44,9 +77,7 @@ wb_device_get (dev_t number)
     if (((WbDevice *) link->data)->number == number)
       device = link->data;
   if (device == NULL) {
-    device = g_new0 (WbDevice, 1);
-    device->number = number;
-    device->bound = configured_bound ();
+    device = new_device (number);
     devices = g_slist_prepend (devices, device);
   }
   device->users++;
@@ -60,9 +91,39 @@ wb_device_put (WbDevice *device)
   wb_lock_acquire (&lock);
   if (--device->users == 0) {
     devices = g_slist_remove (devices, device);
+    wb_turns_free (device->turns);
     g_free (device);
   }
   wb_lock_release (&lock);
+}
+
+WbTurns *
+wb_device_turns (WbDevice *device)
+{
+  return device->turns;
+}
+
+guint64
+wb_device_budget (WbDevice *device, WbBudgetReason *reason)
+{
+  guint64 bound;
+
+  wb_lock_acquire (&lock);
+  bound = device->bound;
+  *reason = device->reason;
+  wb_lock_release (&lock);
+  return bound;
+}
+
+guint
+wb_device_active (WbDevice *device)
+{
+  guint active;
+
+  wb_lock_acquire (&lock);
+  active = device->active;
+  wb_lock_release (&lock);
+  return active;
 }
 
 void
@@ -70,6 +131,7 @@ wb_device_enter (WbDevice *device)
 {
   wb_lock_acquire (&lock);
   device->active++;
+  update_bound (device);
   wb_lock_release (&lock);
 }
 
@@ -78,6 +140,7 @@ wb_device_leave (WbDevice *device)
 {
   wb_lock_acquire (&lock);
   device->active--;
+  update_bound (device);
   wb_lock_release (&lock);
 }
 

@@ -14,13 +14,14 @@
  */
 #pragma once
 
-#include <glib.h>
+#include "policy/wbbudget.h"
+#include "process/wbturns.h"
+
 #include <sys/types.h>
 
 G_BEGIN_DECLS
 
-/* Four files with the default window are not held back by it. */
-#define WB_DEVICE_DIRTY_BYTES (G_GUINT64_CONSTANT (256) << 20)
+#define WB_DEVICE_DIRTY_BYTES WB_BUDGET_DIRTY
 /* Another bound, in bytes, for every device of the process; read when a
  * device's first file is opened. */
 #define WB_DEVICE_DIRTY_ENVIRONMENT "WBFILESINK_DEVICE_DIRTY_BYTES"
@@ -30,6 +31,13 @@ typedef struct _WbDevice WbDevice;
 /* To be given back with wb_device_put(). */
 WbDevice *wb_device_get (dev_t number);
 void wb_device_put (WbDevice *device);
+
+/* Who may have write-out in flight on it; as long as the device. */
+WbTurns *wb_device_turns (WbDevice *device);
+/* What all its files may have dirty together, bytes, and why so much. */
+guint64 wb_device_budget (WbDevice *device, WbBudgetReason *reason);
+/* How many of its files have dirty bytes. */
+guint wb_device_active (WbDevice *device);
 
 /* One more, or one less, of its files has dirty bytes. */
 void wb_device_enter (WbDevice *device);
