@@ -138,7 +138,8 @@ init_bound_properties (void)
   properties[PROP_MAX_DIRTY_TIME] = g_param_spec_uint64 ("max-dirty-time",
       "Max dirty time",
       "At most as much is written and not yet on the disk as it drains in this "
-      "many ns, at the measured rate (0 = no bound)",
+      "many ns, at the measured rate, but what pieces need that are worth a "
+      "seek (0 = no bound)",
       0, G_MAXUINT64, DEFAULT_MAX_DIRTY_TIME, FLAGS_PLAYING);
   properties[PROP_MAX_QUEUED_BYTES] =
       g_param_spec_uint64 ("max-queued-bytes", "Max queued bytes",

@@ -42,7 +42,7 @@ static gpointer
 ask (gpointer data)
 {
   Asker *asker = data;
-  gboolean taken = wb_turn_take (&asker->f->turn[asker->index]);
+  gboolean taken = wb_turn_take (&asker->f->turn[asker->index], WB_TURNS);
 
   if (taken)
     g_atomic_int_set (&asker->f->taken[asker->index],
@@ -71,7 +71,7 @@ test_in_order (Fixture *f, gconstpointer data)
   Asker askers[FILES];
 
   for (guint i = 0; i < WB_TURNS; i++)
-    g_assert_true (wb_turn_take (&f->turn[i]));
+    g_assert_true (wb_turn_take (&f->turn[i], WB_TURNS));
   for (guint i = WB_TURNS; i < FILES; i++)
     threads[i] = ask_beside (f, &askers[i], i);
   g_assert_cmpint (g_atomic_int_get (&f->places), ==, 0);
@@ -81,7 +81,7 @@ test_in_order (Fixture *f, gconstpointer data)
     g_assert_cmpint (f->taken[i], ==, (gint) (i - WB_TURNS + 1));
   }
   /* Who has one has it. */
-  g_assert_true (wb_turn_take (&f->turn[FILES - 1]));
+  g_assert_true (wb_turn_take (&f->turn[FILES - 1], WB_TURNS));
 }
 
 /* It comes back, and keeps its place. */
@@ -92,19 +92,19 @@ test_called_off (Fixture *f, gconstpointer data)
   Asker askers[2];
 
   for (guint i = 0; i < WB_TURNS; i++)
-    g_assert_true (wb_turn_take (&f->turn[i]));
+    g_assert_true (wb_turn_take (&f->turn[i], WB_TURNS));
   first = ask_beside (f, &askers[0], WB_TURNS);
   second = ask_beside (f, &askers[1], WB_TURNS + 1);
   wb_turn_call_off (&f->turn[WB_TURNS]);
   g_assert_null (g_thread_join (first));
   wb_turn_end (&f->turn[0]);
-  g_assert_true (wb_turn_take (&f->turn[WB_TURNS]));
+  g_assert_true (wb_turn_take (&f->turn[WB_TURNS], WB_TURNS));
   wb_turn_end (&f->turn[1]);
   g_assert_nonnull (g_thread_join (second));
   /* Also before it waits. */
   wb_turn_end (&f->turn[WB_TURNS]);
   wb_turn_call_off (&f->turn[WB_TURNS]);
-  g_assert_false (wb_turn_take (&f->turn[WB_TURNS]));
+  g_assert_false (wb_turn_take (&f->turn[WB_TURNS], WB_TURNS));
 }
 
 /* It goes without its place. */
@@ -112,12 +112,12 @@ static void
 test_leaves (Fixture *f, gconstpointer data)
 {
   for (guint i = 0; i < WB_TURNS; i++)
-    g_assert_true (wb_turn_take (&f->turn[i]));
+    g_assert_true (wb_turn_take (&f->turn[i], WB_TURNS));
   wb_turn_call_off (&f->turn[WB_TURNS]);
-  g_assert_false (wb_turn_take (&f->turn[WB_TURNS]));
+  g_assert_false (wb_turn_take (&f->turn[WB_TURNS], WB_TURNS));
   wb_turn_clear (&f->turn[WB_TURNS]);
   wb_turn_end (&f->turn[0]);
-  g_assert_true (wb_turn_take (&f->turn[WB_TURNS + 1]));
+  g_assert_true (wb_turn_take (&f->turn[WB_TURNS + 1], WB_TURNS));
   wb_turn_init (&f->turn[WB_TURNS], f->turns);
 }
 
@@ -128,8 +128,8 @@ test_stuck (Fixture *f, gconstpointer data)
   gint64 began = g_get_monotonic_time ();
 
   for (guint i = 0; i < WB_TURNS; i++)
-    g_assert_true (wb_turn_take (&f->turn[i]));
-  g_assert_true (wb_turn_take (&f->turn[WB_TURNS]));
+    g_assert_true (wb_turn_take (&f->turn[i], WB_TURNS));
+  g_assert_true (wb_turn_take (&f->turn[WB_TURNS], WB_TURNS));
   g_assert_cmpint (
       g_get_monotonic_time () - began, >=, WB_TURN_STUCK_US - 1000);
   g_assert_cmpint (g_get_monotonic_time () - began, <, PATIENCE_US);
@@ -139,7 +139,7 @@ test_stuck (Fixture *f, gconstpointer data)
     wb_turn_end (&f->turn[i]);
   }
   for (guint i = 0; i < WB_TURNS; i++)
-    g_assert_true (wb_turn_take (&f->turn[i]));
+    g_assert_true (wb_turn_take (&f->turn[i], WB_TURNS));
 }
 
 int

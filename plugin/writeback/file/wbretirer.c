@@ -161,6 +161,7 @@ update_window (WbRetirer *retirer, guint64 retired) WB_REQUIRES (wb_locked)
       window->reason == WB_WINDOW_FAST
           ? window->most - MIN (window->most, wb_planner_window (planner))
           : 0);
+  wb_planner_set_cut_unit (planner, window->cut_unit);
   wb_planner_set_start_step (planner, window->start_step);
 }
 

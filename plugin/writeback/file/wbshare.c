@@ -110,17 +110,19 @@ gboolean
 wb_share_takes_turns (const WbShare *share)
 {
   return share->device != NULL && !share->by_sync
-      && wb_device_active (share->device) > WB_TURNS
+      && wb_device_active (share->device) > 1
       && !wb_limits_is_fast (&share->disk_meter, share->by_sync);
 }
 
 gboolean
 wb_share_take_turn (WbShare *share)
 {
+  guint active = wb_device_active (share->device);
   gboolean taken;
 
   wb_core_unlock (share->core);
-  taken = wb_turn_take (&share->turn);
+  /* Of two it is one after the other. */
+  taken = wb_turn_take (&share->turn, active > WB_TURNS ? WB_TURNS : 1);
   wb_core_lock (share->core);
   return taken;
 }

@@ -30,8 +30,8 @@ void wb_share_count_dirty (WbShare *share, guint64 dirty)
 gboolean wb_share_has_room (const WbShare *share, guint64 bytes)
     WB_REQUIRES (wb_locked);
 
-/* Whether the disk is such that files take turns on it: more than may have one, and
- * it is not fast. */
+/* Whether the disk is such that files take turns on it: there are several, and it is
+ * not fast. */
 gboolean wb_share_takes_turns (const WbShare *share) WB_REQUIRES (wb_locked);
 /* Waits for this file's turn, without the lock; FALSE: something else is to be seen
  * to. The retirer. */

@@ -166,6 +166,8 @@ offset_after (const WbDirty *dirty, guint64 from, guint64 bytes)
 static void
 cut_full_chunks (WbDirty *dirty)
 {
+  guint64 unit = MAX (dirty->cut_unit, dirty->batch);
+
   for (;;) {
     WbCutReason reason = WB_CUT_RESUME;
     guint64 cut = dirty->cut, to;
@@ -176,14 +178,16 @@ cut_full_chunks (WbDirty *dirty)
 
     /* The muxer has finished with what lies below a resume: cut there if that
      * makes at least half a chunk. Otherwise the bound wins over the patch. */
-    to = wb_round_down (dirty->last_resume, dirty->batch);
+    to = wb_round_down (dirty->last_resume, unit);
     if (to <= cut
         || wb_range_set_covered (&dirty->waiting, cut, to)
             < dirty->chunk_size / 2) {
       reason = WB_CUT_SIZE;
+      to = wb_round_down (offset_after (dirty, cut, dirty->chunk_size), unit);
+    }
+    if (to <= cut)
       to = wb_round_down (
           offset_after (dirty, cut, dirty->chunk_size), dirty->batch);
-    }
     if (to <= cut)
       to = offset_after (dirty, cut, dirty->chunk_size);
     cut_at (dirty, to, reason);
@@ -430,6 +434,12 @@ wb_dirty_set_start_step (WbDirty *dirty, guint64 bytes)
     dirty->start_step = WB_START_STEP;
   else
     dirty->start_step = CLAMP (wb_round_down (bytes, WB_BATCH), WB_BATCH, most);
+}
+
+void
+wb_dirty_set_cut_unit (WbDirty *dirty, guint64 bytes)
+{
+  dirty->cut_unit = bytes;
 }
 
 static void

@@ -47,6 +47,8 @@ typedef struct
   guint64 patch_room;
   guint64 chunk_size;
   guint64 start_step;
+  guint64
+      cut_unit; /* what chunks end on multiples of; less than a batch: that */
   gboolean passive; /* only counts */
   gboolean starts_held;
   gboolean retire_whole; /* one retire is for all that is in flight */
@@ -71,6 +73,7 @@ void wb_dirty_init (WbDirty *dirty, guint64 base);
 /* These do what the planner's functions of the same name say (wbplanner.h). */
 void wb_dirty_set_bounds (WbDirty *dirty, guint64 window, guint64 chunk_size);
 void wb_dirty_set_start_step (WbDirty *dirty, guint64 bytes);
+void wb_dirty_set_cut_unit (WbDirty *dirty, guint64 bytes);
 void wb_dirty_set_passive (WbDirty *dirty);
 guint64 wb_dirty_cost (const WbDirty *dirty, guint64 offset, guint64 length);
 gboolean wb_dirty_may_write (

@@ -39,8 +39,10 @@
  * 64 recorders of 2 MB/s on a model of a spinning disk lost pictures with pieces of
  * 1.2 MB, with these none. */
 #define FEW_FILES 2
-#define FEW_WINDOW (8 * WB_BATCH)
+#define FEW_WINDOW (16 * WB_BATCH)
 #define MANY_FILES 8
+/* A card rewrites a whole unit for a piece that ends inside it; 4 MiB is usual. */
+#define CUT_UNIT (4 * WB_BATCH)
 #define MANY_WINDOW (16 * WB_BATCH)
 
 /* A bound in disk time that falls, because the disk has turned slow, falls by
@@ -169,6 +171,7 @@ wb_limits_window (WbWindow *window, const WbBounds *bounds,
   window->start_step = view->by_sync
       ? wb_meter_rate (view->drain) / SYNCS_A_SECOND
       : MIN (wb_meter_rate (view->drain) / START_STEPS_A_SECOND, WB_START_STEP);
+  window->cut_unit = pieces > 0 ? CUT_UNIT : 0;
   if (pieces > 0)
     window->start_step = MAX (window->start_step, pieces / 2);
 }

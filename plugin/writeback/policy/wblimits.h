@@ -49,6 +49,7 @@ typedef struct
   guint64 most; /* without the bound that is there for a fast disk's pace */
   guint64 chunk_size;
   guint64 start_step; /* 0: no rate is known */
+  guint64 cut_unit;   /* what chunks end on multiples of; 0: of a batch */
   WbWindowReason reason;
 } WbWindow;
 

@@ -133,6 +133,12 @@ wb_planner_set_patch_room (WbPlanner *planner, guint64 bytes)
 }
 
 void
+wb_planner_set_cut_unit (WbPlanner *planner, guint64 bytes)
+{
+  wb_dirty_set_cut_unit (&planner->dirty, bytes);
+}
+
+void
 wb_planner_set_start_step (WbPlanner *planner, guint64 bytes)
 {
   wb_dirty_set_start_step (&planner->dirty, bytes);

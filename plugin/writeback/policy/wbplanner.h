@@ -55,6 +55,9 @@ void wb_planner_stop_dropping (WbPlanner *planner);
  * steps, and only positions and patches are counted. */
 void wb_planner_set_passive (WbPlanner *planner);
 
+/* Chunks of new data end on multiples of this in the file, where they can; 0: of a
+ * batch. */
+void wb_planner_set_cut_unit (WbPlanner *planner, guint64 bytes);
 /* How much is started with one call: whole batches, at most WB_START_STEP_TURN; 0:
  * the rate is not known. */
 void wb_planner_set_start_step (WbPlanner *planner, guint64 bytes);

@@ -84,7 +84,7 @@ take (WbTurn *turn)
 }
 
 gboolean
-wb_turn_take (WbTurn *turn)
+wb_turn_take (WbTurn *turn, guint most)
 {
   WbTurns *turns = turn->turns;
   gboolean taken;
@@ -99,7 +99,7 @@ wb_turn_take (WbTurn *turn)
 
     if (g_queue_peek_head (&turns->waiting) == turn) {
       next = look_for_stuck (turns);
-      if (turns->counted < WB_TURNS) {
+      if (turns->counted < most) {
         take (turn);
         break;
       }

@@ -52,8 +52,9 @@ void wb_turns_free (WbTurns *turns);
 void wb_turn_init (WbTurn *turn, WbTurns *turns);
 /* It wants no turn any more, and has none. */
 void wb_turn_clear (WbTurn *turn);
-/* Waits for its turn. FALSE: it was called off; it keeps its place. */
-gboolean wb_turn_take (WbTurn *turn);
+/* Waits for its turn, until less than `most` others have one. FALSE: it was called
+ * off; it keeps its place. */
+gboolean wb_turn_take (WbTurn *turn, guint most);
 /* A call of the holder's has returned. */
 void wb_turn_move (WbTurn *turn);
 /* May be called when it holds none. */
