@@ -67,7 +67,7 @@ def consequences(code):
 
 
 def log_lines(code):
-    calls = (rf'(?:wbf_say(?:_locked)? \(\s*file, WB_LOG_\w+,'
+    calls = (rf'(?:wb_core_say(?:_locked)? \(\s*\w+(?:->\w+)?,\s*WB_LOG_\w+,'
              rf'|GST_\w+_OBJECT \(self,)\s*({FORMAT})')
     return [text_of(c) for c in re.findall(calls, code)]
 
