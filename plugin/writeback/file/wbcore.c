@@ -170,6 +170,7 @@ wb_core_wait_timed (
 {
   Watch *watch = &core->watches[party];
   gint64 slice = CLAMP (patience_us / SLICES, SLICE_MIN_US, SLICE_MAX_US);
+  guint64 progress = core->progress;
 
   if (wb_deadline_after (since_us, patience_us) < 0)
     return wb_core_wait (core, party, -1);
@@ -178,7 +179,8 @@ wb_core_wait_timed (
   watch->since_us = since_us;
   while (watch->us < patience_us)
     if (wait_slice (
-            core, party, MIN (patience_us - watch->us, slice), &watch->us))
+            core, party, MIN (patience_us - watch->us, slice), &watch->us)
+        || core->progress != progress)
       return TRUE;
   return FALSE;
 }

@@ -55,8 +55,9 @@ gboolean wb_core_wait (WbCore *core, WbParty party, gint64 deadline_us)
 /* The clock of this room, us: the monotonic one less the time in which this process
  * is known not to have run. Every time that a deadline counts from is of it. */
 gint64 wb_core_now (const WbCore *core) WB_REQUIRES (wb_locked);
-/* Waits until `patience_us` (-1: for ever) after `since_us`, or until it is woken;
- * time in which the process did not run does not count. FALSE: the time is over. */
+/* Waits until `patience_us` (-1: for ever) after `since_us`, or until it is woken or
+ * something has moved; time in which the process did not run does not count. FALSE:
+ * the time is over. */
 gboolean wb_core_wait_timed (WbCore *core, WbParty party, gint64 since_us,
     gint64 patience_us) WB_REQUIRES (wb_locked);
 /* start + timeout, where -1 is for ever. */

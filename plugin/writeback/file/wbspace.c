@@ -241,7 +241,8 @@ require (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread)
   code = ask_free_space (space) < size - have ? ENOSPC : 0;
   if (code == 0 && size > G_MAXINT64 - base)
     code = EFBIG;
-  if (code == 0)
+  /* Nothing is reserved beyond the end of a file that others may append to. */
+  if (code == 0 && !space->facts->append)
     code =
         reserve_all (space, space->facts->overwrite ? 0 : space->old_size, end);
   if (code != 0) {
@@ -271,7 +272,7 @@ wb_space_settle (WbSpace *space)
 {
   int code;
 
-  if (!space->required)
+  if (!space->required || wb_core_is_abandoned (space->core))
     return;
   space->required = FALSE;
   if (!space->facts->truncate || space->old_size == 0)

@@ -518,12 +518,13 @@ wb_target_trim (WbTarget *target, guint64 high_water)
   struct stat status;
   int code;
 
+  /* What others append meanwhile would be cut off. */
+  if (target->facts.append)
+    return 0;
   wb_core_enter (target->core, WB_IO, "fstat", high_water);
   code = target->sys->fstat (target->fd, &status) == 0 ? 0 : errno;
   wb_core_leave (target->core, WB_IO);
-  /* Others may have appended since it was asked how large it is. */
-  if (code == 0 && !wb_core_is_abandoned (target->core)
-      && !target->facts.append)
+  if (code == 0 && !wb_core_is_abandoned (target->core))
     code = wb_target_truncate (target, (guint64) status.st_size);
   if (code == 0 && !wb_core_is_abandoned (target->core))
     punch_rest (target, &status);

@@ -83,8 +83,8 @@ int wb_target_reserve (WbTarget *target, guint64 offset, guint64 length,
     gint64 *took_us) WB_REQUIRES (wb_locked, wb_io_thread);
 int wb_target_truncate (WbTarget *target, guint64 size)
     WB_REQUIRES (wb_locked, wb_io_thread);
-/* Gives back the blocks beyond its end: truncates it to the size it has (but not
- * one that others may append to), and punches what is left. A sandbox that allows
+/* Gives back the blocks beyond its end: truncates it to the size it has, and
+ * punches what is left; but not of a file that others may append to. A sandbox that allows
  * neither is no error. A thread that was left behind in one of the calls does not
  * make the next: the file may be another's by then. */
 int wb_target_trim (WbTarget *target, guint64 high_water)

@@ -220,9 +220,11 @@ choose_place (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
   if (!writer->facts->append || !writer->facts->regular)
     return TRUE;
   if (offset == writer->append_at) {
-    /* Not to be had again is no harm: it is what everybody else does. */
-    if (!appending)
-      wb_target_set_appending (writer->target, TRUE);
+    if (appending || wb_target_set_appending (writer->target, TRUE) == 0
+        || !is_shared (writer))
+      return TRUE;
+    wb_core_latch (writer->core, WB_ERROR_SHARED, EBUSY, "seek", offset);
+    return FALSE;
   } else if (is_shared (writer)) {
     wb_core_latch (writer->core, WB_ERROR_SHARED, EBUSY, "seek", offset);
     return FALSE;

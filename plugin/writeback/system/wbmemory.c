@@ -10,18 +10,42 @@
 
 #ifdef __linux__
 
+#include <fcntl.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+/* What /proc and /sys say fits this. */
+#define MOST_TEXT (64 * 1024)
+
+/* A text, to be freed, or NULL. No child that is started meanwhile gets the
+ * descriptor. */
+static gchar *
+read_text (const char *path)
+{
+  int fd = open (path, O_RDONLY | O_CLOEXEC);
+  g_autofree gchar *text = g_malloc (MOST_TEXT);
+  gsize size = 0;
+  gssize n = 0;
+
+  if (fd < 0)
+    return NULL;
+  while (size < MOST_TEXT - 1
+      && (n = read (fd, text + size, MOST_TEXT - 1 - size)) > 0)
+    size += (gsize) n;
+  close (fd);
+  text[size] = '\0';
+  return n < 0 ? NULL : g_steal_pointer (&text);
+}
 
 /* A file that holds one number; G_MAXUINT64 if it is not there or says "max". */
 static guint64
 read_number (const char *path)
 {
-  g_autofree gchar *text = NULL;
+  g_autofree gchar *text = read_text (path);
   gchar *end;
   guint64 number;
 
-  if (!g_file_get_contents (path, &text, NULL, NULL))
+  if (text == NULL)
     return G_MAXUINT64;
   number = g_ascii_strtoull (text, &end, 10);
   return end == text ? G_MAXUINT64 : number;
@@ -44,10 +68,10 @@ find_number (const char *text, const char *name)
 static guint64
 machine_memory (void)
 {
-  g_autofree gchar *text = NULL;
+  g_autofree gchar *text = read_text ("/proc/meminfo");
   guint64 kib;
 
-  if (!g_file_get_contents ("/proc/meminfo", &text, NULL, NULL))
+  if (text == NULL)
     return G_MAXUINT64;
   kib = find_number (text, "MemTotal:");
   return kib == G_MAXUINT64 ? kib : kib * 1024;
@@ -92,11 +116,11 @@ limit_of_line (const char *line)
 guint64
 wb_memory_size (void)
 {
-  g_autofree gchar *text = NULL;
+  g_autofree gchar *text = read_text ("/proc/self/cgroup");
   g_auto (GStrv) lines = NULL;
   guint64 size = machine_memory ();
 
-  if (!g_file_get_contents ("/proc/self/cgroup", &text, NULL, NULL))
+  if (text == NULL)
     return size;
   lines = g_strsplit (text, "\n", -1);
   for (guint i = 0; lines[i] != NULL; i++)
@@ -127,10 +151,10 @@ part_of_device (guint64 device)
 guint64
 wb_memory_dirty_limit (guint64 device)
 {
-  g_autofree gchar *text = NULL;
+  g_autofree gchar *text = read_text ("/proc/vmstat");
   guint64 least, most;
 
-  if (!g_file_get_contents ("/proc/vmstat", &text, NULL, NULL))
+  if (text == NULL)
     return G_MAXUINT64;
   least = find_number (text, "nr_dirty_background_threshold ");
   most = find_number (text, "nr_dirty_threshold ");
