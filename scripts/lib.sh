@@ -9,7 +9,8 @@ SCRIPT_NAME=$(basename "$0")
 # To compile the plugin and the tools.
 # shellcheck disable=SC2034  # for those who source this
 BUILD_PACKAGES=(meson ninja-build gcc libc6-dev pkg-config libgstreamer1.0-dev
-  libgstreamer-plugins-base1.0-dev)
+  libgstreamer-plugins-base1.0-dev libavformat-dev libavcodec-dev libavutil-dev
+  libbluray-dev libdvdread-dev)
 
 # To read discs' streams and write Matroska: parsebin is in -base, matroskamux in
 # -good, the demuxers and most parsers in -bad, DVD's in -ugly.

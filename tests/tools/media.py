@@ -5,6 +5,7 @@ Inputs are made with ffmpeg and compared with what comes out packet by packet; a
 case whose tools are missing is skipped. Speaks TAP.
 """
 
+import json
 import os
 import re
 import shutil
@@ -120,7 +121,7 @@ def times(path, stream):
         ["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries",
          "packet=pts_time", "-of", "csv=p=0", path],
         capture_output=True, text=True, check=True).stdout
-    return sorted(float(t) for t in re.findall(r"[\d.]+", out))
+    return sorted(float(t) for t in re.findall(r"-?[\d.]+", out))
 
 
 def frames(path, *before):
@@ -187,11 +188,32 @@ def same_tracks(a, b, exact=("audio",)):
         check([s[key] for s in left] == [s[key] for s in right], f"{key}: {left} {right}")
 
 
+def chapters_of(path):
+    """(begin in seconds, title) of each."""
+    found = json.loads(subprocess.run(
+        ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", path],
+        capture_output=True, text=True, check=True).stdout)["chapters"]
+    return [(float(c["start_time"]), c["tags"].get("title")) for c in found]
+
+
+def check_chapters(path, expected, slack=0.1):
+    found = chapters_of(path)
+    check([title for _, title in found] == [title for _, title in expected]
+          and all(abs(a - b) <= slack for (a, _), (b, _) in zip(found, expected)), f"{found}")
+    check_accepted(path)
+
+
 def check_durable(result):
     check(result.code == 0, f"exit {result.code}: {result.err}")
     check(re.search(r"\d MB in .* s, .* MB/s, peak dirty .* MB, durable$", result.out, re.M),
           result.out)
     check(not result.err, result.err)
+
+
+def check_incomplete(result):
+    """On the disk, but not all of the input is in it."""
+    check(result.code == 4, f"exit {result.code}: {result.err}")
+    check("durable" in result.out, result.out)
 
 
 def check_refused(result, name, words=None, code=1):
