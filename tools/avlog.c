@@ -22,12 +22,24 @@
 
 static GMutex lock;
 static gchar *last;
+static GString *unknown; /* a line for each codec that was not known */
+
+static void G_GNUC_PRINTF (1, 0) note_unknown (const char *format, va_list args)
+{
+  g_mutex_lock (&lock);
+  if (!unknown)
+    unknown = g_string_new (NULL);
+  g_string_append_vprintf (unknown, format, args);
+  g_mutex_unlock (&lock);
+}
 
 static void
 keep_line (void *context, int level, const char *format, va_list args)
 {
   gchar text[512];
 
+  if (level > AV_LOG_ERROR && strstr (format, "unsupported AVCodecID"))
+    note_unknown (format, args);
   if (level > AV_LOG_ERROR)
     return;
   vsnprintf (text, sizeof (text), format, args);
@@ -56,6 +68,21 @@ av_log_take (void)
   text = g_steal_pointer (&last);
   g_mutex_unlock (&lock);
   return text;
+}
+
+guint
+av_log_take_unknown (const gchar *codec)
+{
+  const gchar *p;
+  guint n = 0;
+
+  g_mutex_lock (&lock);
+  for (p = unknown ? unknown->str : ""; (p = strstr (p, codec)); p++)
+    n++;
+  if (unknown)
+    g_string_truncate (unknown, 0);
+  g_mutex_unlock (&lock);
+  return n;
 }
 
 gchar *

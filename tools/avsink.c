@@ -23,7 +23,7 @@
 #include "avsink.h"
 
 /* A muxer's small writes come in pieces of this size, its large ones too. */
-#define BLOCK_SIZE (512 * 1024)
+#define BLOCK_SIZE (64 * 1024)
 
 struct _AvSink
 {

@@ -17,6 +17,7 @@
 
 #include <gst/tag/tag.h>
 #include <libavcodec/avcodec.h>
+#include <libavutil/display.h>
 #include <errno.h>
 #include <string.h>
 
@@ -322,6 +323,22 @@ add_track (AVFormatContext *muxer, Track *track)
     av_dict_set (&out->metadata, "filename", "attachment", 0);
   track->out = out;
   return TRUE;
+}
+
+/* libavformat's Matroska muxer writes it from 6.1 on. */
+gboolean
+output_loses_rotation (const AVOutputFormat *format, const AVStream *out)
+{
+#if LIBAVFORMAT_VERSION_INT < AV_VERSION_INT(60, 15, 100)
+  const guint8 *matrix =
+      av_stream_get_side_data (out, AV_PKT_DATA_DISPLAYMATRIX, NULL);
+
+  return matrix && av_display_rotation_get ((const int32_t *) matrix) != 0
+      && !g_str_equal (format->name, "mp4")
+      && !g_str_equal (format->name, "mov");
+#else
+  return FALSE;
+#endif
 }
 
 AVFormatContext *

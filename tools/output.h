@@ -19,6 +19,9 @@ void output_check_track (
 /* A muxer for the kept ones of @tracks; each gets its stream. */
 AVFormatContext *output_new (const AVOutputFormat *format, GPtrArray *tracks,
     const AVDictionary *metadata, GError **error);
+/* Whether @out's picture is turned, and the format cannot tell. */
+gboolean output_loses_rotation (
+    const AVOutputFormat *format, const AVStream *out);
 /* 0 or a libav error. */
 gint output_write_header (AVFormatContext *muxer);
 void output_add_chapter (AVFormatContext *muxer, gint64 begin, gint64 end,

@@ -563,6 +563,21 @@ inspect_others (Remux *self, GError **error)
   return TRUE;
 }
 
+static void
+check_rotation (Remux *self, const Track *track)
+{
+  g_autofree gchar *text = track_describe (track);
+
+  if (!track->out || !output_loses_rotation (self->setup->format, track->out))
+    return;
+  tell (self, "warning",
+      "%s: that its picture is turned is left out: this libavformat's muxer "
+      "has "
+      "no place for it",
+      text);
+  self->is_incomplete = TRUE;
+}
+
 static gboolean
 set_up (Remux *self, GError **error)
 {
@@ -577,6 +592,7 @@ set_up (Remux *self, GError **error)
     Track *track = g_ptr_array_index (self->first, i);
 
     track->follows = track->out ? track : NULL;
+    check_rotation (self, track);
     self->is_incomplete |= track->why && !track->unwanted && !track->is_silent
         && track->stream->codecpar->codec_type != AVMEDIA_TYPE_DATA;
   }

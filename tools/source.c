@@ -24,7 +24,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define READ_SIZE (1024 * 1024)
+#define READ_SIZE (256 * 1024)
 
 /* TrueHD and PGS are not complete in the 5 MB that libavformat looks at. */
 #define PROBE_SIZE (24 * 1024 * 1024)
@@ -59,6 +59,7 @@ struct _Source
   GPtrArray *by_index;
   guint64 read; /* atomic */
   gint64 end;
+  gboolean has_webvtt; /* of which libavformat does not know that it is */
 };
 
 /* --- inputs ------------------------------------------------------------------------ */
@@ -439,17 +440,10 @@ add_disc_track (Source *self, const DiscTrack *about)
 }
 
 static void
-take_disc_track (Source *self, const DiscTrack *about)
+set_disc_tags (Track *track, const DiscTrack *about)
 {
-  const AVStream key = { .id = about->id };
-  Track *track = find_track (self, &key);
-  AVCodecParameters *par;
+  AVCodecParameters *par = track->stream->codecpar;
 
-  if (!track && about->kind != AVMEDIA_TYPE_SUBTITLE)
-    return; /* without data there is nothing to tell a muxer */
-  if (!track)
-    track = add_disc_track (self, about);
-  par = track->stream->codecpar;
   if (*about->language)
     av_dict_set (&track->stream->metadata, "language", about->language, 0);
   if (about->name)
@@ -462,6 +456,26 @@ take_disc_track (Source *self, const DiscTrack *about)
   par->extradata_size = strlen (about->extradata);
   par->width = about->width;
   par->height = about->height;
+}
+
+/* Also of the AC-3 that comes with the same PID as a Blu-ray's TrueHD. Of sound
+ * without data there is nothing to tell a muxer. */
+static void
+take_disc_track (Source *self, const DiscTrack *about)
+{
+  gboolean is_found = FALSE;
+  guint i;
+
+  for (i = 0; i < self->tracks->len; i++) {
+    Track *track = g_ptr_array_index (self->tracks, i);
+
+    if (track->stream->id != about->id)
+      continue;
+    set_disc_tags (track, about);
+    is_found = TRUE;
+  }
+  if (!is_found && about->kind == AVMEDIA_TYPE_SUBTITLE)
+    set_disc_tags (add_disc_track (self, about), about);
 }
 
 static void
@@ -505,6 +519,63 @@ seek_chapters (Source *self, GError **error)
   return TRUE;
 }
 
+/* --- WebVTT as mkvmerge writes it ------------------------------------------------------- */
+
+/* S_TEXT/WEBVTT is not known to libavformat's Matroska demuxer (5.1 to 6.0): it
+ * says so in words only, and gives a cue's text with its settings and its name in a
+ * block addition. */
+static void
+find_webvtt (Source *self)
+{
+  AVFormatContext *format = self->main->format;
+  guint n = av_log_take_unknown ("S_TEXT/WEBVTT"), n_unknown = 0, i;
+
+  for (i = 0; i < format->nb_streams; i++) {
+    const AVCodecParameters *par = format->streams[i]->codecpar;
+
+    n_unknown += par->codec_type == AVMEDIA_TYPE_SUBTITLE && !par->codec_id;
+  }
+  self->has_webvtt = n > 0 && n == n_unknown;
+  for (i = 0; self->has_webvtt && i < format->nb_streams; i++) {
+    AVCodecParameters *par = format->streams[i]->codecpar;
+
+    if (par->codec_type == AVMEDIA_TYPE_SUBTITLE && !par->codec_id)
+      par->codec_id = AV_CODEC_ID_WEBVTT;
+  }
+}
+
+static void
+add_side_data (AVPacket *packet, enum AVPacketSideDataType type,
+    const gchar *text, gsize size)
+{
+  guint8 *data = size > 0 ? av_packet_new_side_data (packet, type, size) : NULL;
+
+  if (data)
+    memcpy (data, text, size);
+}
+
+/* "settings\nname\ncomment", behind the addition's number. */
+static void
+mend_webvtt (AVPacket *packet)
+{
+  size_t size;
+  const guint8 *data = av_packet_get_side_data (
+      packet, AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL, &size);
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!data || size <= 8)
+    return;
+  text = g_strndup ((const gchar *) data + 8, size - 8);
+  lines = g_strsplit (text, "\n", 3);
+  av_packet_free_side_data (packet);
+  add_side_data (
+      packet, AV_PKT_DATA_WEBVTT_SETTINGS, lines[0], strlen (lines[0]));
+  if (lines[1])
+    add_side_data (
+        packet, AV_PKT_DATA_WEBVTT_IDENTIFIER, lines[1], strlen (lines[1]));
+}
+
 /* --- all of it ---------------------------------------------------------------------------- */
 
 static gboolean
@@ -543,6 +614,7 @@ source_open (
   guard_touch (guard);
   if (!open_main (self, error) || !seek_chapters (self, error))
     return NULL;
+  find_webvtt (self);
   add_main_tracks (self);
   look_around (self);
   if (input->disc)
@@ -588,6 +660,14 @@ source_get_duration (Source *self)
   return self->main->format->duration;
 }
 
+gboolean
+source_declares_duration (Source *self)
+{
+  return self->input->disc
+      || self->main->format->duration_estimation_method
+      == AVFMT_DURATION_FROM_STREAM;
+}
+
 gint64
 source_get_end (Source *self)
 {
@@ -629,6 +709,9 @@ source_read (Source *self, AVPacket *packet, Track **track)
     guard_touch (self->guard);
     *track = get_track (self, packet->stream_index);
   } while (*track == &hidden);
+  if (self->has_webvtt && *track
+      && (*track)->stream->codecpar->codec_id == AV_CODEC_ID_WEBVTT)
+    mend_webvtt (packet);
   if (self->input->url && format->pb)
     __atomic_store_n (
         &self->read, MAX (avio_tell (format->pb), 0), __ATOMIC_RELAXED);

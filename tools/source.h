@@ -42,6 +42,8 @@ AVFormatContext *source_get_format (Source *self);
 Input *source_get_input (Source *self);
 /* us; or AV_NOPTS_VALUE */
 gint64 source_get_duration (Source *self);
+/* Whether it stands in a table, and is not an estimate. */
+gboolean source_declares_duration (Source *self);
 /* us of the input's clock; G_MAXINT64: no end */
 gint64 source_get_end (Source *self);
 guint64 source_get_read (Source *self);

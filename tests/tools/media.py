@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -261,6 +262,28 @@ def subtitle_unit():
     last = (180).to_bytes(2, "big") + second.to_bytes(2, "big") + bytes([0x02, 0xff])
     size = control + len(first) + len(last)
     return size.to_bytes(2, "big") + control.to_bytes(2, "big") + pixels + first + last
+
+
+def presentation_graphics(path, times):
+    """A .sup file: a bar that is shown from and until each pair of seconds."""
+    pixels = bytes([1] * 8 + [0, 0]) * 2
+    window = struct.pack(">BBHHHH", 1, 0, 10, 10, 8, 2)
+    palette = bytes([0, 0, 1, 235, 128, 128, 255])
+    picture = struct.pack(">HBB", 0, 0, 0xc0) + (4 + len(pixels)).to_bytes(3, "big") + struct.pack(
+        ">HH", 8, 2) + pixels
+
+    def segment(time, kind, data):
+        return struct.pack(">2sIIBH", b"PG", int(time * 90000), 0, kind, len(data)) + data
+
+    with open(path, "wb") as file:
+        for number, (begin, end) in enumerate(times):
+            shown = struct.pack(">HHBHBBBB", 320, 240, 0x10, 2 * number, 0x80, 0, 0, 1)
+            shown += struct.pack(">HBBHH", 0, 0, 0, 10, 10)
+            gone = struct.pack(">HHBHBBBB", 320, 240, 0x10, 2 * number + 1, 0, 0, 0, 0)
+            for time, parts in ((begin, ((0x16, shown), (0x17, window), (0x14, palette), (0x15, picture))),
+                                (end, ((0x16, gone), (0x17, window)))):
+                file.write(b"".join(segment(time, kind, data) for kind, data in parts)
+                           + segment(time, 0x80, b""))
 
 
 def clock(pack):
