@@ -239,6 +239,7 @@ send_pcm (Convert *self, AVPacket *packet, ConvertTake take, gpointer user_data)
     result = avcodec_receive_packet (self->encoder, made);
   if (result >= 0) {
     av_packet_copy_props (made, packet);
+    made->time_base = packet->time_base;
     made->flags |= AV_PKT_FLAG_KEY;
     result = take (made, user_data);
   } else {
@@ -267,6 +268,7 @@ encode_text (Convert *self, AVSubtitle *subtitle, const AVPacket *from)
   made->pts = made->dts = from->pts;
   made->duration = from->duration;
   made->pos = from->pos;
+  made->time_base = from->time_base;
   made->flags |= AV_PKT_FLAG_KEY;
   return made;
 }

@@ -363,7 +363,8 @@ check_shortfall (Remux *self, gint64 began)
   gint64 start = MAX (source_get_format (self->source)->start_time, 0);
 
   if (declared <= 0 || self->setup->source.first_chapter > 0
-      || !is_all_kept (self) || guard_get_level (self->setup->guard) != GUARD_GO
+      || !source_declares_duration (self->source) || !is_all_kept (self)
+      || guard_get_level (self->setup->guard) != GUARD_GO
       || declared < reached + start + MAX (MAX_SHORTFALL, declared / 50))
     return;
   self->is_incomplete = TRUE;

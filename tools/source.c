@@ -223,6 +223,8 @@ open_format (Source *self, Reader *reader)
   }
   if (self->input->disc)
     format = av_find_input_format (disc_get_format (self->input->disc));
+  else if (self->main)
+    format = self->main->format->iformat;
   set_options (self, &options);
   result = avformat_open_input (&reader->format, url, format, &options);
   av_dict_free (&options);

@@ -154,11 +154,17 @@ get_dts (const Item *item)
 
 /* --- out ------------------------------------------------------------------------------- */
 
+/* In a time base that can tell it: a picture's own may be a frame long. */
 static void
 shift (AVPacket *packet, gint64 us)
 {
-  gint64 by = av_rescale_q (us, AV_TIME_BASE_Q, packet->time_base);
+  gint64 by;
 
+  if (us != 0 && av_cmp_q (packet->time_base, (AVRational){ 1, 10000 }) > 0) {
+    av_packet_rescale_ts (packet, packet->time_base, AV_TIME_BASE_Q);
+    packet->time_base = AV_TIME_BASE_Q;
+  }
+  by = av_rescale_q (us, AV_TIME_BASE_Q, packet->time_base);
   if (packet->pts != NONE)
     packet->pts += by;
   if (packet->dts != NONE)
