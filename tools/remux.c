@@ -434,21 +434,28 @@ copy_input (Remux *self)
   return result;
 }
 
+/* It was there when the run began: if it is not now, what came before is kept. */
 static gboolean
-open_next (Remux *self, GError **error)
+open_next (Remux *self)
 {
   Input *input = get_input (self, self->present);
+  g_autoptr (GError) error = NULL;
 
   if (self->source != self->first_source)
     g_clear_pointer (&self->source, source_free);
   self->source =
-      source_open (input, &self->setup->source, self->setup->guard, error);
-  return self->source
-      && chain_match (self->first, self->source, self->setup->format, error);
+      source_open (input, &self->setup->source, self->setup->guard, &error);
+  if (self->source
+      && chain_match (self->first, self->source, self->setup->format, &error))
+    return TRUE;
+  if (guard_get_level (self->setup->guard) == GUARD_GO)
+    self->damage =
+        g_strdup_printf ("%s; kept what came before", error->message);
+  return FALSE;
 }
 
-static gboolean
-copy_inputs (Remux *self, GError **error)
+static void
+copy_inputs (Remux *self)
 {
   for (self->present = 0; self->present < self->setup->inputs->len;
        self->present++) {
@@ -456,12 +463,12 @@ copy_inputs (Remux *self, GError **error)
 
     if (guard_get_level (self->setup->guard) != GUARD_GO)
       break;
-    if (self->present > 0 && !open_next (self, error))
-      return FALSE;
+    if (self->present > 0 && !open_next (self))
+      break;
     timeline_begin_input (self->timeline, self->source);
     self->code = copy_input (self);
     if (self->code < 0)
-      return TRUE;
+      return;
     if (self->setup->inputs->len > 1)
       add_chapters (self);
     report_input (self);
@@ -469,7 +476,6 @@ copy_inputs (Remux *self, GError **error)
       break;
     check_shortfall (self, began);
   }
-  return TRUE;
 }
 
 /* A track of which the file has nothing. */
@@ -519,8 +525,8 @@ remux_run (Remux *self, AvSink *sink, GError **error)
 
   av_sink_attach (sink, self->muxer);
   self->timeline = timeline_new (self->muxer->nb_streams);
-  copy_inputs (self, &failure);
-  if (!failure && self->code >= 0)
+  copy_inputs (self);
+  if (self->code >= 0)
     report_empty (self, &failure);
   if (!failure && self->code >= 0)
     self->code = av_write_trailer (self->muxer);

@@ -208,6 +208,7 @@ report_inputs (Report *self, GPtrArray *inputs)
     for (j = 0; input->files && j < input->files->len; j++)
       g_ptr_array_add (
           files, g_filename_display_name (g_ptr_array_index (input->files, j)));
+    json_add_string (json, "name", input->name);
     json_add_string (json, "uri", input->url);
     json_add_strings (json, "files", files);
     json_add_uint (json, "bytes", input->size);

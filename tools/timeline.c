@@ -317,10 +317,11 @@ release (Timeline *self)
 static gboolean
 has_jumped (const Slot *slot, const Item *item)
 {
-  gint64 step = get_dts (item) - slot->next;
+  gint64 step;
 
   if (!slot->is_fed || slot->next == NONE)
     return FALSE;
+  step = get_dts (item) - slot->next;
   return step < -MAX_BACK || step > MAX_FORTH;
 }
 

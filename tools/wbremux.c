@@ -86,6 +86,7 @@ typedef struct
   OutFile *file;
   Trace *trace;
   gint64 interrupted_at;
+  gboolean is_opening; /* an input: the worker may wait for it */
 
   GMutex lock;
   Remux *remux; /* NULL: nothing runs */
@@ -163,10 +164,10 @@ on_watch (gpointer user_data)
   gint64 now = g_get_monotonic_time ();
 
   g_mutex_lock (&self->lock);
-  if (!self->remux && self->interrupted_at
+  if (self->is_opening && self->interrupted_at
       && now - self->interrupted_at > GRACE)
     abandon (self, "interrupted before anything was written");
-  if (!self->remux && self->guard.patience > 0
+  if (self->is_opening && self->guard.patience > 0
       && guard_get_idle (&self->guard) > self->guard.patience + GRACE)
     abandon (self, "nothing has come from the input for too long");
   g_mutex_unlock (&self->lock);
@@ -352,10 +353,20 @@ set_up_run (App *self)
 }
 
 static void
+begin_opening (App *self)
+{
+  guard_touch (&self->guard);
+  g_mutex_lock (&self->lock);
+  self->is_opening = TRUE;
+  g_mutex_unlock (&self->lock);
+}
+
+static void
 begin_run (App *self, Remux *remux, AvSink *sink)
 {
   report_begin (self->report);
   g_mutex_lock (&self->lock);
+  self->is_opening = FALSE;
   self->remux = remux;
   self->sink = sink;
   g_mutex_unlock (&self->lock);
@@ -373,7 +384,6 @@ end_run (App *self)
   self->remux = NULL;
   self->sink = NULL;
   g_mutex_unlock (&self->lock);
-  guard_touch (&self->guard);
   if (self->trace && !trace_close (g_steal_pointer (&self->trace), &error))
     report_message (self->report, "warning", "%s", error->message);
 }
@@ -476,6 +486,7 @@ make_output (App *self, const gchar *output)
   g_autoptr (GError) error = NULL;
   gint status;
 
+  begin_opening (self);
   self->file = out_file_claim (output, self->setup.inputs, how, &error);
   if (self->file && self->options.trace_path)
     self->trace = trace_open (self->options.trace_path, &error);
@@ -550,6 +561,8 @@ make_all_titles (App *self, const gchar *output)
   gint status = EXIT_DURABLE;
   guint i;
 
+  if (!dot || strchr (dot, '/'))
+    dot = output + strlen (output);
   for (i = 0; i < titles->len; i++) {
     const DiscTitle *title = g_ptr_array_index (titles, i);
     g_autofree gchar *name = g_strdup_printf (
@@ -572,6 +585,7 @@ work (App *self)
   const gchar *output = self->options.words[self->options.n_inputs];
   g_autoptr (GError) error = NULL;
 
+  begin_opening (self);
   self->setup.inputs =
       inputs_open (self->options.words, self->options.n_inputs, &error);
   if (!self->setup.inputs) {

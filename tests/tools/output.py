@@ -75,7 +75,7 @@ def as_json():
     check(result.code == 0 and not result.err, f"{result.code} {result.err}")
     size = os.path.getsize("out.mkv")
     inputs, tracks = of_type(result, "input"), of_type(result, "track")
-    check(inputs == [{"type": "input", "uri": None, "files": ["in.ts"],
+    check(inputs == [{"type": "input", "name": "in.ts", "uri": None, "files": ["in.ts"],
                       "bytes": os.path.getsize("in.ts")}], f"{inputs}")
     check([(t["kind"], t["language"], t["kept"]) for t in tracks]
           == [("video", None, True), ("audio", "eng", True), ("audio", "deu", True)], f"{tracks}")
