@@ -71,32 +71,34 @@ disc_detect (const gchar *path)
   return DISC_NONE;
 }
 
-static gboolean
-try_reader (
-    Disc *self, const DiscReader *reader, const gchar *path, GError **error)
+static const struct
 {
-  self->reader = reader;
-  self->data = reader->open (path, self, error);
-  return self->data != NULL;
-}
+  DiscKind kind;
+  const DiscReader *reader; /* NULL: the last */
+} readers[] = {
+#ifdef HAVE_BLURAY
+  { DISC_BLURAY, &disc_bluray_reader },
+#endif
+#ifdef HAVE_DVD
+  { DISC_DVD, &disc_dvd_reader },
+#endif
+  { DISC_NONE, NULL },
+};
 
 static gboolean
 open_any (Disc *self, const gchar *path, GError **error)
 {
   DiscKind kind = disc_detect (path);
+  guint i;
 
-#ifdef HAVE_BLURAY
-  if (kind != DISC_DVD && try_reader (self, &disc_bluray_reader, path, error))
-    return TRUE;
-  if (*error)
-    return FALSE;
-#endif
-#ifdef HAVE_DVD
-  if (kind != DISC_BLURAY && try_reader (self, &disc_dvd_reader, path, error))
-    return TRUE;
-  if (*error)
-    return FALSE;
-#endif
+  for (i = 0; readers[i].reader; i++) {
+    if (kind != DISC_IMAGE && kind != readers[i].kind)
+      continue;
+    self->reader = readers[i].reader;
+    self->data = self->reader->open (path, self, error);
+    if (self->data || *error)
+      return self->data != NULL;
+  }
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
       "no disc that can be read (this wbremux is built with %s)",
       disc_get_features ());
