@@ -280,7 +280,7 @@ disc_start (Disc *self, const DiscTitle *title, guint angle, guint first,
         title->n_angles);
   else
     self->reader->start (self->data, title, angle, MAX (first, 1),
-        last ? last : title->chapters->len, &reason);
+        last && last < title->chapters->len ? last : G_MAXUINT, &reason);
   if (!reason)
     return TRUE;
   g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s: %s", self->name,

@@ -251,6 +251,31 @@ def dvd_titles_and_chapters():
     check([os.path.exists(f"all-0{n}.mkv") for n in (1, 2, 3)] == [True] * 3, "all")
 
 
+def dvd_angles():
+    """Of a block of cells one is taken. (dvdauthor makes none: the tables are changed.)"""
+    need_disc("dvdread")
+    vob("a.vob", seconds=4)
+    vob("b.vob", seconds=4, picture="testsrc")
+    vob("c.vob", seconds=3, picture="smptebars")
+    dvd(["<vob file='c.vob'/><vob file='a.vob'/><vob file='b.vob'/>"])
+    with open("disc/VIDEO_TS/VTS_01_0.IFO", "r+b") as file:
+        data = bytearray(file.read())
+        table = 2048 * int.from_bytes(data[0xcc:0xd0], "big")
+        chain = table + int.from_bytes(data[table + 12:table + 16], "big")
+        cells = chain + int.from_bytes(data[chain + 0xe8:chain + 0xea], "big")
+        data[cells + 24], data[cells + 48] = 0x50, 0xd0
+        file.seek(0)
+        file.write(data)
+    with open("disc/VIDEO_TS/VIDEO_TS.IFO", "r+b") as file:
+        data = file.read()
+        file.seek(2048 * int.from_bytes(data[0xc4:0xc8], "big") + 9)
+        file.write(b"\x02")
+    for angle, name in ((1, "a.vob"), (2, "b.vob")):
+        check_durable(wbremux(f"--angle={angle}", "--force", "disc", "out.mkv"))
+        check(frames("out.mkv") == frames("c.vob") + frames(name), f"angle {angle}")
+        check_steady("out.mkv", "v:0", 0.04, 0.01)
+
+
 def dvd_in_pieces():
     """Files of a set by name, without the tables."""
     a_dvd()
@@ -300,7 +325,7 @@ def no_disc():
 
 
 CASES = [bluray_main_title, bluray_in_and_out, bluray_chapters_and_titles, bluray_many_clips,
-         bluray_clock_wraps, bluray_angles, bluray_lpcm, dvd_main_title, dvd_titles_and_chapters,
+         bluray_clock_wraps, bluray_angles, bluray_lpcm, dvd_main_title, dvd_titles_and_chapters, dvd_angles,
          dvd_in_pieces, dvd_lpcm, dvd_scrambled, no_disc]
 
 if __name__ == "__main__":
