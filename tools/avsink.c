@@ -189,6 +189,8 @@ set_failure (AvSink *self, GError **error)
 void
 av_sink_get_failure (AvSink *self, GError **error)
 {
+  av_sink_stop (self);
+  gst_element_set_state (self->element, GST_STATE_NULL);
   g_mutex_lock (&self->lock);
   if (self->failure)
     g_propagate_error (error, g_error_copy (self->failure));

@@ -41,7 +41,8 @@ void av_sink_attach (AvSink *self, AVFormatContext *muxer);
  * longer than its sync-timeout allows. After av_write_trailer(), once. @error for
  * AV_SINK_FAILED. */
 AvSinkVerdict av_sink_finish (AvSink *self, GError **error);
-/* Why it cannot be written; @error stays as it is if nothing is known. */
+/* Gives up instead, and says why the file cannot be written; @error stays as it is
+ * if it is not the file's fault. */
 void av_sink_get_failure (AvSink *self, GError **error);
 /* Gives up: what is queued need not be written any more. */
 void av_sink_stop (AvSink *self);

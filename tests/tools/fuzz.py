@@ -4,7 +4,7 @@
 
 Usage: fuzz.py WBREMUX [CASE...]. Speaks TAP. Whatever is in the input, wbremux ends
 in its time, by an exit status of its own, says something if it failed, and leaves no
-.part behind; what it made can be read. WB_SEED repeats a run, WB_FUZZ_RUNS (20) is
+.part behind; what it made can be read. WB_SEED repeats a run, WB_FUZZ_RUNS (8) is
 how many of each. Under a sanitizer's build this is where it counts.
 """
 
@@ -19,7 +19,7 @@ from media import *  # noqa: E402, F403
 from makedisc import *  # noqa: E402, F403
 
 SEED = int(os.environ.get("WB_SEED", time.time()))
-RUNS = int(os.environ.get("WB_FUZZ_RUNS", 20))
+RUNS = int(os.environ.get("WB_FUZZ_RUNS", 8))
 chance = random.Random(SEED)
 # Numbers that lead astray.
 ODD = [b"\xff\xff", b"\x00\x00", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", b"\x80\x00\x00\x00"]
