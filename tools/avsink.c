@@ -37,8 +37,8 @@ struct _AvSink
 
   GMutex lock;
   GCond changed;
-  gboolean has_ended; /* EOS or an error was posted */
-  gboolean is_stopped;
+  gboolean has_ended;  /* EOS or an error was posted */
+  gboolean is_stopped; /* atomic too */
   gboolean is_durable;
   GError *failure;
 };
@@ -118,7 +118,7 @@ on_write (void *opaque, uint8_t *data, int size)
 
   gst_buffer_fill (buffer, 0, data, size);
   flow = gst_pad_push (self->pad, buffer);
-  if (flow == GST_FLOW_FLUSHING)
+  if (flow == GST_FLOW_FLUSHING || g_atomic_int_get (&self->is_stopped))
     return AVERROR_EXIT;
   if (flow != GST_FLOW_OK)
     return AVERROR (EIO);
@@ -287,10 +287,12 @@ av_sink_stop (AvSink *self)
   g_autoptr (GstPad) sink = gst_element_get_static_pad (self->element, "sink");
 
   g_mutex_lock (&self->lock);
-  self->is_stopped = TRUE;
+  g_atomic_int_set (&self->is_stopped, TRUE);
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
+  /* The first wakes whoever waits in a push, the second throws the queue away. */
   gst_pad_send_event (sink, gst_event_new_flush_start ());
+  gst_pad_send_event (sink, gst_event_new_flush_stop (TRUE));
 }
 
 GstStructure *
