@@ -113,9 +113,12 @@ on_write (void *opaque, uint8_t *data, int size)
 #endif
 {
   AvSink *self = opaque;
-  GstBuffer *buffer = gst_buffer_new_allocate (NULL, size, NULL);
+  GstBuffer *buffer;
   GstFlowReturn flow;
 
+  if (g_atomic_int_get (&self->is_stopped))
+    return AVERROR_EXIT;
+  buffer = gst_buffer_new_allocate (NULL, size, NULL);
   gst_buffer_fill (buffer, 0, data, size);
   flow = gst_pad_push (self->pad, buffer);
   if (flow == GST_FLOW_FLUSHING || g_atomic_int_get (&self->is_stopped))
@@ -263,7 +266,7 @@ av_sink_finish (AvSink *self, GError **error)
   gboolean is_whole;
 
   avio_flush (self->io);
-  if (self->io->error >= 0
+  if (self->io->error >= 0 && !g_atomic_int_get (&self->is_stopped)
       && gst_pad_push_event (self->pad, gst_event_new_eos ())) {
     g_mutex_lock (&self->lock);
     while (!self->has_ended && !self->is_stopped)
@@ -290,9 +293,11 @@ av_sink_stop (AvSink *self)
   g_atomic_int_set (&self->is_stopped, TRUE);
   g_cond_broadcast (&self->changed);
   g_mutex_unlock (&self->lock);
-  /* The first wakes whoever waits in a push, the second throws the queue away. */
+  /* The first wakes whoever waits in a push, the second throws the queue away, the
+   * third wakes who has pushed meanwhile, and waits for a preroll. */
   gst_pad_send_event (sink, gst_event_new_flush_start ());
   gst_pad_send_event (sink, gst_event_new_flush_stop (TRUE));
+  gst_pad_send_event (sink, gst_event_new_flush_start ());
 }
 
 GstStructure *

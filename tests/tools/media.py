@@ -51,7 +51,7 @@ def ffmpeg(*args):
         command += arg.split() if " " in arg else [arg]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise Skip("this ffmpeg cannot make the input: " + result.stderr.strip()[:200])
+        raise Skip("this ffmpeg cannot make the input: " + " ".join(result.stderr.split())[:200])
 
 
 # What was made, by how it was made: encoding takes longer than all the rest.
