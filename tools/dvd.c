@@ -75,13 +75,37 @@ dvd_close (gpointer data)
   g_free (self);
 }
 
+/* Each table by itself: where one is damaged, libdvdread's ifoOpen() frees what it
+ * has freed already (6.1.3). What is not there is NULL; it is lost to free(). */
+static ifo_handle_t *
+open_vmg (dvd_reader_t *dvd)
+{
+  ifo_handle_t *vmg = ifoOpenVMGI (dvd);
+
+  if (vmg && !ifoRead_TT_SRPT (vmg))
+    vmg->tt_srpt = NULL;
+  return vmg;
+}
+
+static ifo_handle_t *
+open_set (dvd_reader_t *dvd, guint number)
+{
+  ifo_handle_t *set = ifoOpenVTSI (dvd, number);
+
+  if (set && !ifoRead_VTS_PTT_SRPT (set))
+    set->vts_ptt_srpt = NULL;
+  if (set && !ifoRead_PGCIT (set))
+    set->vts_pgcit = NULL;
+  return set;
+}
+
 static ifo_handle_t *
 get_set (Dvd *self, guint number)
 {
   if (number == 0 || number >= G_N_ELEMENTS (self->sets))
     return NULL;
   if (!self->sets[number])
-    self->sets[number] = ifoOpen (self->dvd, number);
+    self->sets[number] = open_set (self->dvd, number);
   return self->sets[number];
 }
 
@@ -397,7 +421,7 @@ dvd_open (const gchar *path, Disc *disc, GError **error)
   self->disc = disc;
   self->cells = g_array_new (FALSE, FALSE, sizeof (Cell));
   self->dvd = DVDOpen2 (NULL, &logger, path);
-  self->vmg = self->dvd ? ifoOpen (self->dvd, 0) : NULL;
+  self->vmg = self->dvd ? open_vmg (self->dvd) : NULL;
   if (!self->vmg || !self->vmg->tt_srpt) {
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_FAILED,
         "libdvdread finds no DVD in it (VIDEO_TS.IFO)");
