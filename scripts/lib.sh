@@ -9,10 +9,11 @@ SCRIPT_NAME=$(basename "$0")
 # To compile the plugin and the tools.
 # shellcheck disable=SC2034  # for those who source this
 BUILD_PACKAGES=(meson ninja-build gcc libc6-dev pkg-config libgstreamer1.0-dev
-  libgstreamer-plugins-base1.0-dev)
+  libgstreamer-plugins-base1.0-dev libavformat-dev libavcodec-dev libavutil-dev
+  libbluray-dev libdvdread-dev)
 
-# To read discs' streams and write Matroska: parsebin is in -base, matroskamux in
-# -good, the demuxers and most parsers in -bad, DVD's in -ugly.
+# To run pipelines that remux: matroskamux is in -good, the demuxers and most
+# parsers in -bad, encoders in -ugly. (wbremux needs none of them.)
 # shellcheck disable=SC2034
 RUN_PACKAGES=(gstreamer1.0-tools gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly)

@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * How an input follows another one in the same file.
+ * Which tracks of a later input go on with which of the first one's.
  *
- * Tracks: a track goes on in the one of the same kind and format; of several, in
- * the one of the same number (PID), else of the same language, else in the first
- * one. Where a format has its set-up outside the stream (AAC, Vorbis, FLAC...),
- * the set-ups must be the same; H.264 and H.265 may carry theirs within.
- *
- * Times: tracks do not end together; sound mostly ends within a frame of the
- * picture, on either side. The picture goes on without a gap, because a gap would
- * be seen, and sound keeps its place beside it, so that nothing adds up over many
- * inputs: a frame of sound may overlap another by less than its length, as on
- * discs. Where a track would go back by more, everything moves on by as much.
+ * A file's track has one codec, and what a decoder has to know beforehand is in
+ * its header, once: an input can go on with it only if it is the same, or if it
+ * comes with the pictures, as it does in H.264 and H.265 here. Of several that
+ * could, the one with the same id (PID) is taken, then one of the same language.
  */
 
 #ifdef HAVE_CONFIG_H
@@ -19,189 +13,181 @@
 #endif
 
 #include "chain.h"
+#include "convert.h"
+#include "output.h"
 
 #include <string.h>
 
-/* --- tracks --------------------------------------------------------------------- */
-
-static const GValue *
-get_set_up (const GstStructure *s)
+static const AVCodecParameters *
+get_parameters (const Track *track)
 {
-  const GValue *value = gst_structure_get_value (s, "codec_data");
+  return track->convert ? convert_get_parameters (track->convert)
+                        : track->stream->codecpar;
+}
 
-  return value ? value : gst_structure_get_value (s, "streamheader");
+/* What is needed to decode it comes with each frame. */
+static gboolean
+tells_itself (enum AVCodecID id)
+{
+  static const enum AVCodecID ids[] = { AV_CODEC_ID_H264, AV_CODEC_ID_HEVC,
+    AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MP1,
+    AV_CODEC_ID_MP2, AV_CODEC_ID_MP3, AV_CODEC_ID_AC3, AV_CODEC_ID_EAC3,
+    AV_CODEC_ID_DTS, AV_CODEC_ID_TRUEHD, AV_CODEC_ID_SUBRIP,
+    AV_CODEC_ID_HDMV_PGS_SUBTITLE };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (ids); i++) {
+    if (ids[i] == id)
+      return TRUE;
+  }
+  return FALSE;
 }
 
 static gboolean
-is_same_set_up (const GstStructure *a, const GstStructure *b)
+goes_on (const Track *before, const Track *track)
 {
-  const GValue *x = get_set_up (a);
-  const GValue *y = get_set_up (b);
+  const AVCodecParameters *a = get_parameters (before);
+  const AVCodecParameters *b = get_parameters (track);
 
-  if (gst_structure_has_name (a, "video/x-h264")
-      || gst_structure_has_name (a, "video/x-h265"))
-    return TRUE;
-  return (!x && !y) || (x && y && gst_value_compare (x, y) == GST_VALUE_EQUAL);
-}
-
-static gboolean
-is_same_number (
-    const GstStructure *a, const GstStructure *b, const gchar *field)
-{
-  gint x = 0, y = 0;
-
-  gst_structure_get_int (a, field, &x);
-  gst_structure_get_int (b, field, &y);
-  return x == y;
-}
-
-static gboolean
-can_follow (const Track *first, const Track *next)
-{
-  const GstStructure *a, *b;
-
-  if (!next->templ || first->sparse != next->sparse || !first->caps
-      || !next->caps)
+  if (a->codec_id != b->codec_id || a->codec_type != b->codec_type)
     return FALSE;
-  a = gst_caps_get_structure (first->caps, 0);
-  b = gst_caps_get_structure (next->caps, 0);
-  return gst_structure_has_name (b, gst_structure_get_name (a))
-      && g_strcmp0 (first->converter, next->converter) == 0
-      && is_same_number (a, b, "mpegversion") && is_same_set_up (a, b)
-      && (!get_set_up (a)
-          || (is_same_number (a, b, "channels")
-              && is_same_number (a, b, "rate")));
+  if (tells_itself (a->codec_id))
+    return TRUE;
+  if (a->codec_id == AV_CODEC_ID_AAC
+      && (a->extradata_size == 0 || b->extradata_size == 0))
+    return a->sample_rate == b->sample_rate
+        && a->ch_layout.nb_channels == b->ch_layout.nb_channels;
+  return a->sample_rate == b->sample_rate
+      && a->ch_layout.nb_channels == b->ch_layout.nb_channels
+      && a->width == b->width && a->height == b->height
+      && a->extradata_size == b->extradata_size
+      && memcmp (a->extradata, b->extradata, a->extradata_size) == 0;
 }
 
-static const gchar *
-get_number (const Track *self)
+static gboolean
+is_like (const Track *before, const Track *track, guint strictness)
 {
-  const gchar *slash = self->id ? strrchr (self->id, '/') : NULL;
-
-  return slash ? slash : "";
-}
-
-/* The higher, the better. */
-static guint
-get_likeness (const Track *first, const Track *next)
-{
-  g_autofree gchar *a = track_get_language (first);
-  g_autofree gchar *b = track_get_language (next);
-
-  return (g_str_equal (get_number (first), get_number (next)) ? 2 : 0)
-      + (g_strcmp0 (a, b) == 0 ? 1 : 0);
+  if (track->follows || !goes_on (before, track))
+    return FALSE;
+  if (strictness == 2)
+    return before->stream->id == track->stream->id
+        && g_strcmp0 (track_get_language (before), track_get_language (track))
+        == 0;
+  return strictness == 0
+      || g_strcmp0 (track_get_language (before), track_get_language (track))
+      == 0;
 }
 
 static Track *
-find_next (const Track *first, Inspection *next, GPtrArray *taken)
+find_follower (GPtrArray *tracks, const Track *before, guint strictness)
 {
-  Track *best = NULL;
-  guint best_likeness = 0, i;
+  guint i;
 
-  for (i = 0; i < next->tracks->len; i++) {
-    Track *track = g_ptr_array_index (next->tracks, i);
-    guint likeness;
+  for (i = 0; i < tracks->len; i++) {
+    Track *track = g_ptr_array_index (tracks, i);
 
-    if (!can_follow (first, track) || g_ptr_array_find (taken, track, NULL))
-      continue;
-    likeness = get_likeness (first, track);
-    if (!best || likeness > best_likeness) {
-      best = track;
-      best_likeness = likeness;
-    }
+    if (!track->why && is_like (before, track, strictness))
+      return track;
   }
-  return best;
+  return NULL;
 }
-
-GPtrArray *
-chain_match (Inspection *first, Inspection *next, GError **error)
-{
-  g_autoptr (GPtrArray) matches = g_ptr_array_new ();
-  guint n_matched = 0, i;
-
-  for (i = 0; i < first->tracks->len; i++) {
-    const Track *track = g_ptr_array_index (first->tracks, i);
-    Track *match;
-
-    if (!track->templ)
-      continue;
-    match = find_next (track, next, matches);
-    g_ptr_array_add (matches, match);
-    if (match) {
-      n_matched++;
-      continue;
-    }
-    /* A picture that stops while the sound goes on is no film. */
-    if (g_str_equal (track_get_kind (track), "video")) {
-      g_autofree gchar *text = track_describe (track);
-
-      g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
-          "has nothing that goes on the first input's track: %s", text);
-      return NULL;
-    }
-  }
-  if (n_matched == 0) {
-    g_set_error_literal (error, GST_STREAM_ERROR, GST_STREAM_ERROR_WRONG_TYPE,
-        "has none of the first input's tracks");
-    return NULL;
-  }
-  return g_steal_pointer (&matches);
-}
-
-/* --- times ---------------------------------------------------------------------- */
 
 static gboolean
-is_known (const ChainEnd *end)
+is_frames (const Track *track)
 {
-  return end->track && end->track->start != G_MAXINT64
-      && GST_CLOCK_TIME_IS_VALID (end->end);
+  gint kind = track->stream->codecpar->codec_type;
+
+  return kind != AVMEDIA_TYPE_ATTACHMENT
+      && !(track->stream->disposition & AV_DISPOSITION_ATTACHED_PIC);
 }
 
-/* The track that the others keep their place beside: the first video, or the one
- * that ends last. */
-static const ChainEnd *
-find_leader (const ChainEnd *ends, guint n)
+static gboolean
+has_follower (GPtrArray *tracks, const Track *before)
 {
-  const ChainEnd *last = NULL;
   guint i;
 
-  for (i = 0; i < n; i++) {
-    if (!is_known (&ends[i]) || ends[i].track->sparse)
-      continue;
-    if (g_str_equal (track_get_kind (ends[i].track), "video"))
-      return &ends[i];
-    if (!last || ends[i].end > last->end)
-      last = &ends[i];
+  for (i = 0; i < tracks->len; i++) {
+    if (((Track *) g_ptr_array_index (tracks, i))->follows == before)
+      return TRUE;
   }
-  return last;
+  return FALSE;
 }
 
-/* What is added to a running time of @next to have it on the output's timeline,
- * where the tracks so far ended at @ends. */
-GstClockTimeDiff
-chain_get_shift (const Inspection *next, const ChainEnd *ends, guint n)
+/* What would go on with a track that nobody wants. */
+static void
+drop_unwanted (GPtrArray *tracks)
 {
-  const ChainEnd *leader = find_leader (ends, n);
-  GstClockTime latest = 0;
-  GstClockTimeDiff shift;
   guint i;
 
-  for (i = 0; i < n; i++) {
-    if (GST_CLOCK_TIME_IS_VALID (ends[i].end))
-      latest = MAX (latest, ends[i].end);
-  }
-  if (!leader)
-    return (GstClockTimeDiff) latest - next->start;
+  for (i = 0; i < tracks->len; i++) {
+    Track *track = g_ptr_array_index (tracks, i);
 
-  shift = (GstClockTimeDiff) leader->end - leader->track->start;
-  for (i = 0; i < n; i++) {
-    GstClockTimeDiff overlap;
-
-    if (!is_known (&ends[i]) || ends[i].track->sparse)
+    if (!track->follows || track->follows->out)
       continue;
-    overlap = (GstClockTimeDiff) ends[i].end - (ends[i].track->start + shift);
-    if (overlap >= (GstClockTimeDiff) ends[i].duration)
-      shift += overlap;
+    track->follows = NULL;
+    track->unwanted = TRUE;
   }
-  return shift;
+}
+
+gboolean
+chain_match (GPtrArray *first, Source *source, const AVOutputFormat *format,
+    GError **error)
+{
+  GPtrArray *tracks = source_get_tracks (source);
+  gint strictness;
+  guint i;
+
+  for (i = 0; i < tracks->len; i++)
+    output_check_track (format, g_ptr_array_index (tracks, i), TRUE);
+  for (strictness = 2; strictness >= 0; strictness--) {
+    for (i = 0; i < first->len; i++) {
+      Track *before = g_ptr_array_index (first, i);
+      Track *track;
+
+      if (!(before->out || before->unwanted) || !is_frames (before)
+          || has_follower (tracks, before))
+        continue;
+      track = find_follower (tracks, before, strictness);
+      if (track)
+        track->follows = before;
+    }
+  }
+  drop_unwanted (tracks);
+  for (i = 0; i < first->len; i++) {
+    const Track *before = g_ptr_array_index (first, i);
+    g_autofree gchar *text = track_describe (before);
+
+    if (!before->out || !is_frames (before) || has_follower (tracks, before)
+        || before->stream->codecpar->codec_type != AVMEDIA_TYPE_VIDEO)
+      continue;
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED,
+        "%s: has nothing that could follow the first input's track (%s)",
+        source_get_input (source)->name, text);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+chain_report (Source *source, guint number, RemuxTell tell, gpointer user_data)
+{
+  GPtrArray *tracks = source_get_tracks (source);
+  gboolean is_missing = FALSE;
+  guint i;
+
+  for (i = 0; i < tracks->len; i++) {
+    const Track *track = g_ptr_array_index (tracks, i);
+    g_autofree gchar *about = track_describe (track);
+    g_autofree gchar *text = NULL;
+
+    if (track->follows || track->unwanted
+        || track->stream->codecpar->codec_type == AVMEDIA_TYPE_DATA)
+      continue;
+    text = g_strdup_printf ("%s: %s is left out: %s",
+        source_get_input (source)->name, about,
+        track->why ? track->why : "no track of the first input is like it");
+    tell ("warning", text, user_data);
+    is_missing = TRUE;
+  }
+  return is_missing;
 }

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "inspect.h"
+#include "remux.h"
 
 G_BEGIN_DECLS
 
-/* How far a track has come on the output's timeline, when an input ends. */
-typedef struct
-{
-  const Track *track;    /* of the input that follows, or NULL */
-  GstClockTime end;      /* of its last frame; NONE: it has had none */
-  GstClockTime duration; /* of a frame */
-} ChainEnd;
-
-/* Of the tracks of an input that follows, for each of the first input's kept
- * ones the one that goes on in it, or NULL. The caller frees the array. */
-GPtrArray *chain_match (Inspection *first, Inspection *next, GError **error);
-
-GstClockTimeDiff chain_get_shift (
-    const Inspection *next, const ChainEnd *ends, guint n);
+/* Which tracks of a later input go on with which of the first one's; sets
+ * Track.follows. FALSE and @error if its picture does not. */
+gboolean chain_match (GPtrArray *first, Source *source,
+    const AVOutputFormat *format, GError **error);
+/* Tells what does not go on. Whether something of the input is left out. */
+gboolean chain_report (
+    Source *source, guint number, RemuxTell tell, gpointer user_data);
 
 G_END_DECLS

@@ -293,6 +293,13 @@ out_file_sync_name (OutFile *self, GError **error)
   return FALSE;
 }
 
+void
+out_file_abandon (const OutFile *self)
+{
+  if (self->made)
+    unlink (self->written);
+}
+
 /* Removes what a run that did not end well has written. */
 void
 out_file_free (OutFile *self)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "inputs.h"
+#include "source.h"
 
 #include <gio/gio.h>
 
@@ -22,6 +22,8 @@ OutFile *out_file_claim (const gchar *output, GPtrArray *inputs,
 const gchar *out_file_get_path (const OutFile *self);
 gboolean out_file_keep (OutFile *self, GError **error);
 gboolean out_file_sync_name (OutFile *self, GError **error);
+/* For another thread, when the process ends: nothing is left behind. */
+void out_file_abandon (const OutFile *self);
 void out_file_free (OutFile *self);
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (OutFile, out_file_free)

@@ -1,592 +1,675 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The run: source -> one flow for each kept track -> muxer -> wbfilesink.
+ * The run: each input's packets, in the output's time, to the muxer.
  *
- * The sources take turns. When the tracks of one have come to their end, it is
- * taken out of the pipeline and the next one put in, behind it in time
- * (chain.c). What the multiqueue holds lasts for longer than that takes.
+ * Threads: one reads and demuxes, the run's own places and muxes, and the sink's
+ * writes: none waits for another's work. The first two meet in a queue of a few MB
+ * (reader.c). If nothing has come out of it for as long as the guard's patience,
+ * or the user wants an end, the file is finished without the reader, which may be
+ * stuck in the kernel.
  *
- * An error in front of the multiqueue is damage: what was read so far becomes a
- * whole file, and the run says where it broke off. An error behind it is a
- * failure: there is no file.
- *
- * Threads: messages and everything public run in the main thread, the flows'
- * probes in the demuxers' streaming threads.
+ * An input that breaks off is damage: what was read becomes a whole file, and the
+ * run says where it broke off. What the muxer or the sink refuse is a failure.
  */
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 
+#include "avlog.h"
 #include "chain.h"
-#include "chapters.h"
-#include "flows.h"
-#include "muxers.h"
+#include "convert.h"
+#include "fill.h"
+#include "output.h"
+#include "reader.h"
 #include "remux.h"
+#include "timeline.h"
 
-#include <gst/base/gstbaseparse.h>
+/* An input that ends this much before it should is worth a word. */
+#define MAX_SHORTFALL AV_TIME_BASE
 
 struct _Remux
 {
-  GPtrArray *inputs;
-  GPtrArray *inspections;
-  GPtrArray *matches; /* of GPtrArray: the tracks of each input but the first */
-  guint present;      /* input */
-  guint64 read_before;
-
-  GstElement *pipeline;
-  GstElement *queue;
-  GstElement *muxer;
-  GstElement *sink;
-  GstCaps *caps; /* of the muxer */
-  Source *source;
-  Flows *flows;
-
-  GMainLoop *loop;
-  RemuxTell tell;
-  gpointer user_data;
-  gboolean is_last; /* no input follows the present one */
-  gboolean is_finishing;
-  GError *failure;
+  const RemuxSetup *setup;
+  Source *source;   /* the present input's */
+  GPtrArray *first; /* the first input's tracks */
+  Source *first_source;
+  guint present;
+  AVFormatContext *muxer;
+  Timeline *timeline;
+  gint64 *last; /* dts of each output track */
+  gboolean has_header;
+  gint code; /* of the muxer */
   gchar *damage;
-  gchar *damage_before_data; /* the same, where nothing could be kept */
-  guint n_gaps;
-  GstStructure *stats;
+  gboolean is_incomplete;
+  gboolean is_stuck; /* the present source's reader */
+  guint n_late;
+  guint n_corrupt;
+  GArray *durations; /* gint64, us, of each input */
+  guint64 size;
+
+  /* For other threads. */
+  guint64 read;
+  gint64 position;
 };
 
-static const Input *
-get_input (Remux *self)
+static void G_GNUC_PRINTF (3, 4)
+    tell (Remux *self, const gchar *level, const gchar *format, ...)
 {
-  return g_ptr_array_index (self->inputs, self->present);
-}
-
-static Inspection *
-get_inspection (Remux *self)
-{
-  return g_ptr_array_index (self->inspections, self->present);
-}
-
-/* --- the inputs, one after the other ------------------------------------------- */
-
-/* What the inspection called the track of @pad. A parser without a demuxer may
- * show its pad before or after it has named it. */
-static gchar *
-get_id (Remux *self, GstPad *pad)
-{
-  const GPtrArray *tracks = get_inspection (self)->tracks;
-  const Track *first = tracks->len > 0 ? g_ptr_array_index (tracks, 0) : NULL;
-  gchar *id = gst_pad_get_stream_id (pad);
-
-  if (tracks->len != 1 || (id && first->id))
-    return id;
-  g_free (id);
-  return g_strdup (first->id);
-}
-
-static void
-on_pad_added (GstElement *parsebin, GstPad *pad, gpointer user_data)
-{
-  Remux *self = user_data;
-  g_autofree gchar *id = get_id (self, pad);
-
-  if (flows_take_pad (self->flows, pad, id))
-    return;
-  if (!inspection_find (get_inspection (self), id))
-    gst_element_post_message (self->pipeline,
-        gst_message_new_application (GST_OBJECT (self->pipeline),
-            gst_structure_new (FLOWS_NOTE, "text", G_TYPE_STRING,
-                "a track that appears later on is left out", NULL)));
-}
-
-/* The flows tell of the end of the pads that they have; here none has come. */
-static void
-on_drained (GstElement *parsebin, gpointer user_data)
-{
-  Remux *self = user_data;
-
-  if (!flows_are_linked (self->flows))
-    gst_element_post_message (self->pipeline,
-        gst_message_new_application (GST_OBJECT (self->pipeline),
-            gst_structure_new_empty (FLOWS_INPUT_ENDED)));
-}
-
-/* H.264, H.265 and MPEG-4 have their parameters in the stream then, before each
- * picture that a decoder can begin with. */
-static void
-on_element_added (GstElement *parsebin, GstElement *element, gpointer user_data)
-{
-  if (g_object_class_find_property (
-          G_OBJECT_GET_CLASS (element), "config-interval"))
-    g_object_set (element, "config-interval", -1, NULL);
-}
-
-static gboolean
-add_source (Remux *self, GError **error)
-{
-  GPtrArray *tracks = self->present == 0
-      ? NULL
-      : g_ptr_array_index (self->matches, self->present - 1);
-  Inspection *inspection = get_inspection (self);
-
-  self->source =
-      source_new (get_input (self), &inspection->help, self->caps, error);
-  if (!self->source)
-    return FALSE;
-  self->is_last = self->present + 1 == self->inputs->len;
-  flows_begin_input (self->flows, inspection, tracks);
-  g_signal_connect (
-      self->source->parsebin, "pad-added", G_CALLBACK (on_pad_added), self);
-  g_signal_connect (
-      self->source->parsebin, "drained", G_CALLBACK (on_drained), self);
-  /* Inputs after the first may have other ones than the muxer was told. */
-  if (self->present > 0 || muxer_is_broadcast (self->muxer))
-    g_signal_connect (self->source->parsebin, "element-added",
-        G_CALLBACK (on_element_added), NULL);
-  gst_bin_add (GST_BIN (self->pipeline), self->source->bin);
-  return TRUE;
-}
-
-static void
-remove_source (Remux *self)
-{
-  /* The pipeline may be on its way to PLAYING, and would take it along. */
-  gst_element_set_locked_state (self->source->bin, TRUE);
-  gst_element_set_state (self->source->bin, GST_STATE_NULL);
-  flows_end_input (self->flows);
-  gst_bin_remove (GST_BIN (self->pipeline), self->source->bin);
-  self->read_before += self->source->read;
-  g_clear_pointer (&self->source, source_free);
-}
-
-static void
-fail (Remux *self, GError *error)
-{
-  if (self->failure)
-    g_error_free (error);
-  else
-    self->failure = error;
-  g_main_loop_quit (self->loop);
-}
-
-/* Nothing more comes. What has no frame is no file. */
-static void
-end_run (Remux *self)
-{
-  if (flows_have_data (self->flows))
-    flows_end (self->flows);
-  else
-    fail (self,
-        g_error_new (G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
-            self->is_finishing ? "interrupted before anything was written"
-                : self->damage ? self->damage_before_data
-                               : "no track has any data"));
-}
-
-static void
-take_input_end (Remux *self)
-{
-  GError *error = NULL;
-
-  if (self->is_last || self->damage) {
-    end_run (self);
-    return;
-  }
-  remove_source (self);
-  self->present++;
-  if (add_source (self, &error))
-    gst_element_sync_state_with_parent (self->source->bin);
-  else
-    fail (self, error);
-}
-
-/* --- setting up ----------------------------------------------------------------- */
-
-/* The output is about as long as the inputs. */
-static void
-set_up_sink (Remux *self, const gchar *output)
-{
-  GObjectClass *klass = G_OBJECT_GET_CLASS (self->sink);
-  guint64 size = inputs_get_size (self->inputs);
-
-  g_object_set (self->sink, "location", output, NULL);
-  if (size > 0 && g_object_class_find_property (klass, "size-hint"))
-    g_object_set (self->sink, "size-hint", size, NULL);
-}
-
-static gboolean
-set_up_elements (Remux *self, GstElement *muxer, GError **error)
-{
-  self->pipeline = gst_object_ref_sink (gst_pipeline_new ("remux"));
-  self->muxer = muxer;
-  gst_bin_add (GST_BIN (self->pipeline), muxer);
-  self->queue = make_element ("multiqueue", error);
-  if (!self->queue)
-    return FALSE;
-  gst_bin_add (GST_BIN (self->pipeline), self->queue);
-  self->sink = make_element ("wbfilesink", error);
-  if (!self->sink)
-    return FALSE;
-  gst_bin_add (GST_BIN (self->pipeline), self->sink);
-  g_object_set (self->queue, "max-size-buffers", QUEUED_FRAMES,
-      "max-size-bytes", 0, "max-size-time", (guint64) 0, NULL);
-  gst_element_link (muxer, self->sink);
-  return TRUE;
-}
-
-static gboolean
-add_flows (Remux *self, GError **error)
-{
-  const Inspection *first = g_ptr_array_index (self->inspections, 0);
-  g_autoptr (GstToc) chapters = chapters_join (self->inputs, self->inspections);
-  guint i;
-
-  self->flows = flows_new (self->pipeline, self->queue, self->muxer, chapters);
-  for (i = 0; i < first->tracks->len; i++) {
-    const Track *track = g_ptr_array_index (first->tracks, i);
-
-    if (track->templ && !flows_add (self->flows, track, error))
-      return FALSE;
-  }
-  return TRUE;
-}
-
-static gboolean
-match_inputs (Remux *self, GError **error)
-{
-  guint i;
-
-  self->matches =
-      g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
-  for (i = 1; i < self->inspections->len; i++) {
-    const Input *input = g_ptr_array_index (self->inputs, i);
-    GPtrArray *tracks = chain_match (g_ptr_array_index (self->inspections, 0),
-        g_ptr_array_index (self->inspections, i), error);
-
-    if (!tracks) {
-      g_prefix_error (error, "%s: ", input->name);
-      return FALSE;
-    }
-    g_ptr_array_add (self->matches, tracks);
-  }
-  return TRUE;
-}
-
-/* A new run of the tracks that @inspections keep of @inputs into @output, which
- * is overwritten. @muxer is the one the inspections were made for. NULL and
- * @error if an element is missing, or an input cannot follow the first one.
- * @inputs and @inspections must outlive the run. */
-Remux *
-remux_new (GPtrArray *inputs, GPtrArray *inspections, const gchar *output,
-    GstElement *muxer, GError **error)
-{
-  g_autoptr (Remux) self = g_new0 (Remux, 1);
-
-  self->inputs = inputs;
-  self->inspections = inspections;
-  self->caps = muxer_get_caps (muxer);
-  self->loop = g_main_loop_new (NULL, FALSE);
-  if (!match_inputs (self, error) || !set_up_elements (self, muxer, error)
-      || !add_flows (self, error) || !add_source (self, error))
-    return NULL;
-  set_up_sink (self, output);
-  return g_steal_pointer (&self);
-}
-
-/* --- the run -------------------------------------------------------------- */
-
-static gboolean
-is_downstream (Remux *self, GstObject *object)
-{
-  return object == GST_OBJECT (self->muxer) || object == GST_OBJECT (self->sink)
-      || gst_object_has_as_ancestor (object, GST_OBJECT (self->sink));
-}
-
-static void
-describe_damage (Remux *self, const gchar *reason)
-{
-  g_autofree gchar *name =
-      input_describe_place (get_input (self), self->source->read);
-  guint seconds = flows_get_position (self->flows) / GST_SECOND;
-
-  self->damage = g_strdup_printf ("%s: cannot be read to its end (%u:%02u:%02u "
-                                  "into the output), kept what there was: %s",
-      name, seconds / 3600, seconds / 60 % 60, seconds % 60, reason);
-  self->damage_before_data =
-      g_strdup_printf ("nothing could be kept of %s: %s", name, reason);
-}
-
-/* The input broke off. What was read makes a whole file all the same. */
-static void
-note_damage (Remux *self, GstMessage *message)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (!self->source) /* finished early */
-    return;
-  gst_message_parse_error (message, &error, NULL);
-  if (!self->damage)
-    describe_damage (self, error->message);
-  if (!GST_IS_BASE_PARSE (GST_MESSAGE_SRC (message)))
-    end_run (self);
-}
-
-static void
-take_error (Remux *self, GstMessage *message)
-{
-  GError *error = NULL;
-
-  if (!is_downstream (self, GST_MESSAGE_SRC (message))) {
-    note_damage (self, message);
-    return;
-  }
-  gst_message_parse_error (message, &error, NULL);
-  fail (self, error);
-}
-
-/* The sink's warnings are for the user: a disk that does not answer, a sync that
- * was given up. A demuxer's tell of gaps in the stream, one by one. */
-static void
-take_warning (Remux *self, GstMessage *message)
-{
-  g_autoptr (GError) error = NULL;
   g_autofree gchar *text = NULL;
+  va_list args;
 
-  gst_message_parse_warning (message, &error, NULL);
-  if (is_downstream (self, GST_MESSAGE_SRC (message))) {
-    self->tell (REMUX_WARNING, error->message, self->user_data);
+  va_start (args, format);
+  text = g_strdup_vprintf (format, args);
+  va_end (args);
+  self->setup->tell (level, text, self->setup->user_data);
+}
+
+static Input *
+get_input (Remux *self, guint i)
+{
+  return g_ptr_array_index (self->setup->inputs, i);
+}
+
+/* --- chapters ---------------------------------------------------------------------------- */
+
+static void
+add_disc_chapters (Remux *self, gint64 offset)
+{
+  const GArray *begins = source_get_input (self->source)->title->chapters;
+  guint first = MAX (self->setup->source.first_chapter, 1);
+  guint last = self->setup->source.last_chapter;
+  guint i;
+
+  last = last ? MIN (last, begins->len) : begins->len;
+  if (begins->len < 2)
     return;
+  for (i = first; i <= last; i++) {
+    g_autofree gchar *name = g_strdup_printf ("Chapter %u", i);
+    gint64 begin = g_array_index (begins, gint64, i - 1);
+    gint64 end = i < begins->len ? g_array_index (begins, gint64, i)
+                                 : source_get_duration (self->source);
+    AVDictionary *about = NULL;
+
+    av_dict_set (&about, "title", name, 0);
+    output_add_chapter (
+        self->muxer, MAX (begin + offset, 0), MAX (end + offset, 0), about);
+    av_dict_free (&about);
   }
-  if (self->n_gaps++ > 0)
-    return;
-  text = g_strdup_printf (
-      "%s: is damaged: %s", get_input (self)->name, error->message);
-  self->tell (REMUX_NOTE, text, self->user_data);
 }
 
 static void
-take_application (Remux *self, GstMessage *message)
+add_file_chapters (Remux *self, gint64 offset)
 {
-  const GstStructure *s = gst_message_get_structure (message);
+  AVFormatContext *format = source_get_format (self->source);
+  guint first = MAX (self->setup->source.first_chapter, 1);
+  guint last = self->setup->source.last_chapter;
+  guint i;
 
-  if (gst_structure_has_name (s, FLOWS_INPUT_ENDED))
-    take_input_end (self);
-  else if (gst_structure_has_name (s, FLOWS_NOTE))
-    self->tell (
-        REMUX_NOTE, gst_structure_get_string (s, "text"), self->user_data);
+  for (i = first; i <= format->nb_chapters && (!last || i <= last); i++) {
+    const AVChapter *chapter = format->chapters[i - 1];
+    gint64 begin =
+        av_rescale_q (chapter->start, chapter->time_base, AV_TIME_BASE_Q);
+    gint64 end =
+        av_rescale_q (chapter->end, chapter->time_base, AV_TIME_BASE_Q);
+
+    output_add_chapter (self->muxer, MAX (begin + offset, 0),
+        MAX (end + offset, 0), chapter->metadata);
+  }
+}
+
+/* Of the present input; once it is known where it lies. */
+static void
+add_chapters (Remux *self)
+{
+  gint64 offset = timeline_get_offset (self->timeline);
+
+  if (source_get_input (self->source)->disc)
+    add_disc_chapters (self, offset);
+  else
+    add_file_chapters (self, offset);
+}
+
+/* --- to the muxer ----------------------------------------------------------------------- */
+
+/* The header waits for the first packet: then an only input's chapters have their
+ * place. Those of several come at the end, where Matroska takes them. */
+static gint
+begin_output (Remux *self)
+{
+  guint i;
+  gint result = output_write_header (self->muxer);
+
+  self->has_header = result >= 0;
+  self->last = g_new (gint64, self->muxer->nb_streams);
+  for (i = 0; i < self->muxer->nb_streams; i++)
+    self->last[i] = AV_NOPTS_VALUE;
+  return result;
+}
+
+typedef struct
+{
+  Remux *remux;
+  Track *track;
+} Target;
+
+/* Times of decoding go on, or the muxer refuses the packet. */
+static void
+keep_order (Remux *self, AVPacket *packet)
+{
+  gint64 *last = &self->last[packet->stream_index];
+  gboolean is_strict = !(self->muxer->oformat->flags & AVFMT_TS_NONSTRICT);
+
+  if (*last != AV_NOPTS_VALUE && packet->dts < *last + is_strict)
+    packet->dts = *last + is_strict;
+  if (packet->pts < packet->dts)
+    packet->pts = packet->dts;
+  *last = packet->dts;
+}
+
+/* Opus: Matroska's times count its delay in, libavformat's do not, and its muxer
+ * forgets to add it (5.1 to 7.1). */
+static void
+add_delay (Remux *self, AVPacket *packet)
+{
+#if LIBAVFORMAT_VERSION_MAJOR < 62
+  const AVStream *out = self->muxer->streams[packet->stream_index];
+  gint64 delay;
+
+  if (out->codecpar->codec_id != AV_CODEC_ID_OPUS
+      || !g_regex_match_simple (
+          "^(matroska|webm)$", self->muxer->oformat->name, 0, 0))
+    return;
+  delay = av_rescale_q (
+      out->codecpar->initial_padding, (AVRational){ 1, 48000 }, out->time_base);
+  packet->pts += delay;
+  packet->dts += delay;
+#endif
+}
+
+/* Takes the packet. */
+static gint
+write_packet (AVPacket *packet, gpointer user_data)
+{
+  const Target *target = user_data;
+  Remux *self = target->remux;
+  Track *track = target->track;
+  AVStream *out = track->follows->out;
+  AVRational base = track->convert ? convert_get_time_base (track->convert)
+                                   : packet->time_base;
+  gint result;
+
+  /* A filter keeps the time base of the stream; a disc's are of 90 kHz by now. */
+  if (packet->time_base.num)
+    base = packet->time_base;
+  packet->stream_index = out->index;
+  av_packet_rescale_ts (packet, base, out->time_base);
+  packet->pos = -1;
+  add_delay (self, packet);
+  keep_order (self, packet);
+  if (packet->flags & AV_PKT_FLAG_CORRUPT)
+    self->n_corrupt++;
+  result = av_interleaved_write_frame (self->muxer, packet);
+  av_packet_free (&packet);
+  if (result >= 0)
+    track->follows->n_written++;
+  return result;
+}
+
+static gint
+send_packet (Remux *self, Track *track, AVPacket *packet)
+{
+  Target target = { self, track };
+
+  if (!self->has_header) {
+    gint result;
+
+    if (self->setup->inputs->len == 1)
+      add_chapters (self);
+    result = begin_output (self);
+    if (result < 0) {
+      av_packet_free (&packet);
+      return result;
+    }
+  }
+  if (track->convert)
+    return convert_send (track->convert, packet, write_packet, &target);
+  return write_packet (packet, &target);
+}
+
+/* All whose place is known by now. */
+static gint
+drain (Remux *self)
+{
+  AVPacket *packet;
+  Track *track;
+  gint result = 0;
+
+  while (result >= 0 && (packet = timeline_pop (self->timeline, &track)))
+    result = send_packet (self, track, packet);
+  __atomic_store_n (&self->position, timeline_get_position (self->timeline),
+      __ATOMIC_RELAXED);
+  return result;
+}
+
+/* --- from the reader ------------------------------------------------------------------- */
+
+static gboolean
+needs_times (const Track *track, const AVPacket *packet)
+{
+  return track->stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO
+      && packet->pts == AV_NOPTS_VALUE && packet->dts != AV_NOPTS_VALUE;
+}
+
+static void
+pull_filled (Remux *self, Track *track, gboolean at_end)
+{
+  AVPacket *packet;
+
+  while (track->fill && (packet = fill_pop (track->fill, at_end)))
+    timeline_push (self->timeline, track, packet);
 }
 
 static gboolean
-on_message (GstBus *bus, GstMessage *message, gpointer user_data)
+is_cover (const Track *track)
 {
-  Remux *self = user_data;
+  return track->stream->disposition & AV_DISPOSITION_ATTACHED_PIC && track->out
+      && track->out->codecpar->codec_type == AVMEDIA_TYPE_ATTACHMENT;
+}
 
-  switch (GST_MESSAGE_TYPE (message)) {
-    case GST_MESSAGE_EOS:
-      g_main_loop_quit (self->loop);
-      break;
-    case GST_MESSAGE_ERROR:
-      take_error (self, message);
-      break;
-    case GST_MESSAGE_WARNING:
-      take_warning (self, message);
-      break;
-    case GST_MESSAGE_APPLICATION:
-      take_application (self, message);
-      break;
-    default:
-      break;
+static gint
+take_packet (Remux *self, Track *track, AVPacket *packet)
+{
+  if (!track)
+    self->n_late++;
+  if (!track || !track->follows || is_cover (track)) {
+    av_packet_free (&packet);
+    return 0;
   }
-  return G_SOURCE_CONTINUE;
-}
-
-static RemuxOutcome
-get_outcome (Remux *self)
-{
-  const gchar *result = self->stats
-      ? gst_structure_get_string (self->stats, "sync-result")
-      : NULL;
-
-  if (self->failure)
-    return REMUX_FAILED;
-  if (g_strcmp0 (result, "durable") == 0 || g_strcmp0 (result, "data") == 0)
-    return REMUX_DURABLE;
-  return REMUX_WRITTEN;
-}
-
-/* Runs to the end, in the default main context, and takes the pipeline down.
- * REMUX_FAILED sets @error: nothing the file holds is of use then. Else the
- * file is complete, or as complete as the inputs (remux_get_damage). */
-RemuxOutcome
-remux_run (Remux *self, RemuxTell tell, gpointer user_data, GError **error)
-{
-  g_autoptr (GstBus) bus = gst_element_get_bus (self->pipeline);
-  guint watch = gst_bus_add_watch (bus, on_message, self);
-
-  self->tell = tell;
-  self->user_data = user_data;
-  gst_element_set_state (self->pipeline, GST_STATE_PLAYING);
-  g_main_loop_run (self->loop);
-
-  self->stats = remux_get_stats (self);
-  gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  g_source_remove (watch);
-  if (self->failure)
-    g_propagate_error (error, g_error_copy (self->failure));
-  return get_outcome (self);
-}
-
-/* Ends the inputs here; the file is finished as if they had ended by
- * themselves.
- *
- * A demuxer that comes to the end while parsebin is still trying it posts an error
- * that parsebin keeps to itself: nobody would hear of the end. */
-void
-remux_finish_early (Remux *self)
-{
-  self->is_last = self->is_finishing = TRUE;
-  if (flows_are_linked (self->flows)) {
-    gst_element_send_event (self->source->reader, gst_event_new_eos ());
-    return;
+  if (!track->fill && needs_times (track, packet))
+    track->fill = fill_new (track->stream);
+  if (track->fill) {
+    fill_push (track->fill, packet);
+    pull_filled (self, track, FALSE);
+  } else {
+    timeline_push (self->timeline, track, packet);
   }
-  remove_source (self);
-  end_run (self);
+  return drain (self);
 }
 
-/* Gives the run up. What is queued need not be written any more. */
-void
-remux_stop (Remux *self)
+static gint
+end_input (Remux *self)
 {
-  g_autoptr (GstPad) pad = gst_element_get_static_pad (self->sink, "sink");
-
-  gst_pad_send_event (pad, gst_event_new_flush_start ());
-  gst_pad_send_event (pad, gst_event_new_flush_stop (TRUE));
-  fail (
-      self, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "stopped"));
-}
-
-/* What could not be read to its end and why, or NULL. */
-const gchar *
-remux_get_damage (Remux *self)
-{
-  return self->damage;
-}
-
-/* Buffers that are not in the file, because nothing told when they are shown. */
-guint
-remux_count_untimed (Remux *self)
-{
-  return flows_count_untimed (self->flows);
-}
-
-/* As the inputs declare it, all together, or NONE. */
-static GstClockTime
-get_duration (Remux *self)
-{
-  GstClockTime duration = 0;
+  GPtrArray *tracks = source_get_tracks (self->source);
+  gint result;
   guint i;
 
-  for (i = 0; i < self->inspections->len; i++) {
-    const Inspection *inspection = g_ptr_array_index (self->inspections, i);
+  for (i = 0; i < tracks->len; i++)
+    pull_filled (self, g_ptr_array_index (tracks, i), TRUE);
+  timeline_end_input (self->timeline);
+  result = drain (self);
+  for (i = 0; i < tracks->len && result >= 0; i++) {
+    Track *track = g_ptr_array_index (tracks, i);
+    Target target = { self, track };
 
-    if (!GST_CLOCK_TIME_IS_VALID (inspection->duration))
-      return GST_CLOCK_TIME_NONE;
-    duration += inspection->duration;
+    if (track->convert && track->follows && self->has_header)
+      result = convert_send (track->convert, NULL, write_packet, &target);
   }
-  return duration;
+  return result;
+}
+
+/* --- what is wrong with an input ---------------------------------------------------------- */
+
+static void
+note_damage (Remux *self, gint code)
+{
+  g_autofree gchar *place = source_describe_place (self->source);
+  g_autofree gchar *words = NULL;
+  gint seconds = timeline_get_position (self->timeline) / AV_TIME_BASE;
+
+  if (guard_is_stuck (self->setup->guard))
+    words = g_strdup_printf ("nothing has come for %d s",
+        (gint) (guard_get_idle (self->setup->guard) / G_USEC_PER_SEC));
+  else if (AVUNERROR (code) > 0 && AVUNERROR (code) < 256)
+    words = g_strdup (g_strerror (AVUNERROR (code)));
+  else
+    words = av_log_describe (code);
+  self->damage = g_strdup_printf ("%s: cannot be read to its end (%d:%02d:%02d "
+                                  "into the output), kept what there was: %s",
+      place, seconds / 3600, seconds / 60 % 60, seconds % 60, words);
 }
 
 /* A track that is left out may be the one that is as long as was declared. */
 static gboolean
 is_all_kept (Remux *self)
 {
+  GPtrArray *tracks = source_get_tracks (self->source);
   guint i;
 
-  for (i = 0; i < self->inspections->len; i++) {
-    const Inspection *inspection = g_ptr_array_index (self->inspections, i);
+  for (i = 0; i < tracks->len; i++) {
+    const Track *track = g_ptr_array_index (tracks, i);
 
-    if (inspection->n_kept < inspection->tracks->len)
+    if (track->n_read > 0 && !track->follows)
       return FALSE;
   }
   return TRUE;
 }
 
-/* What the inputs' clocks show when they begin, if it is less than what they
- * declare. Whether that counts from there or from zero is up to who has written
- * them: Matroska by ffmpeg counts from zero, by mkvmerge from there. */
-static GstClockTime
-get_begun (Remux *self)
+static void
+check_shortfall (Remux *self, gint64 began)
 {
-  GstClockTime begun = 0;
-  guint i;
+  gint64 declared = source_get_duration (self->source);
+  gint64 reached = timeline_get_position (self->timeline) - began;
+  gint64 start = MAX (source_get_format (self->source)->start_time, 0);
 
-  for (i = 0; i < self->inspections->len; i++) {
-    const Inspection *inspection = g_ptr_array_index (self->inspections, i);
-    GstClockTime start = (GstClockTime) MAX (inspection->toc_start, 0);
-
-    if (GST_CLOCK_TIME_IS_VALID (inspection->duration)
-        && start < inspection->duration)
-      begun += start;
-  }
-  return begun;
+  if (declared <= 0 || self->setup->source.first_chapter > 0
+      || !source_declares_duration (self->source) || !is_all_kept (self)
+      || guard_get_level (self->setup->guard) != GUARD_GO
+      || declared < reached + start + MAX (MAX_SHORTFALL, declared / 50))
+    return;
+  self->is_incomplete = TRUE;
+  tell (self, "warning", "%s: ends %.1f s before it should: is it all there?",
+      source_get_input (self->source)->name,
+      (gdouble) (declared - reached) / AV_TIME_BASE);
 }
 
-/* How much earlier the data ended than the inputs declare, or 0 if by no more
- * than tracks and declarations differ anyhow. After the run. */
-GstClockTime
-remux_get_shortfall (Remux *self)
+static void
+report_input (Remux *self)
 {
-  GstClockTime declared = get_duration (self);
-  GstClockTime reached = flows_get_position (self->flows) + get_begun (self);
+  const gchar *name = source_get_input (self->source)->name;
 
-  if (!GST_CLOCK_TIME_IS_VALID (declared) || !is_all_kept (self)
-      || declared < reached + MAX (2 * GST_SECOND, declared / 50))
-    return 0;
-  return declared - reached;
+  if (self->n_late > 0) {
+    self->is_incomplete = TRUE;
+    tell (self, "warning",
+        "%s: a track that appears later on is left out, %u packets (--scan "
+        "looks for such before it begins)",
+        name, self->n_late);
+  }
+  /* Where a disc's clips meet, half a packet is nothing unusual. */
+  if (self->n_corrupt > 0
+      && !(source_get_format (self->source)->iformat->flags
+          & AVFMT_TS_DISCONT)) {
+    self->is_incomplete = TRUE;
+    tell (self, "warning",
+        "%s: %u packets are not all there, and kept as they are: is it cut "
+        "off?",
+        name, self->n_corrupt);
+  } else if (self->n_corrupt > 0 && !source_get_input (self->source)->disc)
+    tell (self, "note", "%s: %u packets are damaged, and kept as they are",
+        name, self->n_corrupt);
+  self->n_late = self->n_corrupt = 0;
+}
+
+/* --- the inputs, one after the other ------------------------------------------------------- */
+
+/* 0, or what the muxer says; damage is noted. */
+static gint
+copy_input (Remux *self)
+{
+  Reader *reader = reader_start (self->source, self->setup->guard);
+  gint64 end = source_get_end (self->source);
+  AVPacket *packet;
+  Track *track;
+  gint code = 0, result = 0;
+
+  while (result >= 0 && (packet = reader_take (reader, &track, &code))) {
+    if (packet->pos > 0)
+      __atomic_store_n (&self->read, packet->pos, __ATOMIC_RELAXED);
+    if (end != G_MAXINT64 && packet->dts != AV_NOPTS_VALUE && track
+        && av_compare_ts (
+               packet->dts, track->stream->time_base, end, AV_TIME_BASE_Q)
+            >= 0)
+      av_packet_free (&packet);
+    else
+      result = take_packet (self, track, packet);
+  }
+  if (result >= 0)
+    result = end_input (self);
+  __atomic_store_n (
+      &self->read, source_get_read (self->source), __ATOMIC_RELAXED);
+  if (result >= 0 && code < 0 && code != AVERROR_EOF
+      && guard_get_level (self->setup->guard) == GUARD_GO)
+    note_damage (self, code);
+  self->is_stuck = !reader_stop (reader);
+  return result;
+}
+
+/* It was there when the run began: if it is not now, what came before is kept. */
+static gboolean
+open_next (Remux *self)
+{
+  Input *input = get_input (self, self->present);
+  g_autoptr (GError) error = NULL;
+
+  if (self->source != self->first_source)
+    g_clear_pointer (&self->source, source_free);
+  self->source =
+      source_open (input, &self->setup->source, self->setup->guard, &error);
+  if (self->source
+      && chain_match (self->first, self->source, self->setup->format, &error))
+    return TRUE;
+  if (guard_get_level (self->setup->guard) == GUARD_GO)
+    self->damage =
+        g_strdup_printf ("%s; kept what came before", error->message);
+  return FALSE;
+}
+
+static void
+copy_inputs (Remux *self)
+{
+  for (self->present = 0; self->present < self->setup->inputs->len;
+       self->present++) {
+    gint64 began = timeline_get_position (self->timeline);
+
+    if (guard_get_level (self->setup->guard) != GUARD_GO)
+      break;
+    if (self->present > 0 && !open_next (self))
+      break;
+    timeline_begin_input (self->timeline, self->source);
+    self->code = copy_input (self);
+    if (self->code < 0)
+      return;
+    if (self->setup->inputs->len > 1)
+      add_chapters (self);
+    report_input (self);
+    if (self->damage)
+      break;
+    check_shortfall (self, began);
+  }
+}
+
+/* A track of which the file has nothing. */
+static void
+report_empty (Remux *self, GError **error)
+{
+  guint i, n = 0;
+
+  for (i = 0; i < self->first->len; i++) {
+    const Track *track = g_ptr_array_index (self->first, i);
+    g_autofree gchar *text = track_describe (track);
+    gint kind = track->stream->codecpar->codec_type;
+
+    if (track->is_silent && track->n_read > 0) {
+      tell (self, "warning",
+          "%s: has data after all, and is left out (--scan "
+          "looks for such before it begins)",
+          text);
+      self->is_incomplete = TRUE;
+    }
+    if (!track->out || kind == AVMEDIA_TYPE_ATTACHMENT || is_cover (track))
+      continue;
+    n += track->n_written > 0;
+    if (track->n_written > 0
+        || guard_get_level (self->setup->guard) != GUARD_GO)
+      continue;
+    if (kind == AVMEDIA_TYPE_SUBTITLE && track->n_read == 0
+        && self->setup->source.first_chapter > 0)
+      continue;
+    tell (self, "warning", "%s: not one frame came", text);
+    self->is_incomplete |= kind != AVMEDIA_TYPE_SUBTITLE || track->n_read > 0;
+  }
+  if (n > 0)
+    return;
+  if (guard_get_level (self->setup->guard) != GUARD_GO)
+    g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_CANCELLED,
+        "interrupted before anything was written");
+  else
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "%s",
+        self->damage ? self->damage : "no track has any data");
+}
+
+gboolean
+remux_run (Remux *self, AvSink *sink, GError **error)
+{
+  g_autoptr (GError) failure = NULL;
+
+  av_sink_attach (sink, self->muxer);
+  self->timeline = timeline_new (self->muxer->nb_streams);
+  copy_inputs (self);
+  if (self->code >= 0)
+    report_empty (self, &failure);
+  if (!failure && self->code >= 0)
+    self->code = av_write_trailer (self->muxer);
+  if (!failure && self->code < 0) {
+    g_autofree gchar *words = av_log_describe (self->code);
+
+    g_set_error (&failure, G_IO_ERROR, G_IO_ERROR_FAILED, "%s", words);
+  }
+  if (!failure)
+    return TRUE;
+  g_propagate_error (error, g_steal_pointer (&failure));
+  return FALSE;
+}
+
+/* --- before and after ---------------------------------------------------------------------- */
+
+static void
+note_input (Remux *self, Source *source)
+{
+  gint64 duration = source_get_duration (source);
+
+  g_array_append_val (self->durations, duration);
+}
+
+static gboolean
+inspect_others (Remux *self, GError **error)
+{
+  guint i;
+
+  for (i = 1; i < self->setup->inputs->len; i++) {
+    g_autoptr (Source) source = source_open (
+        get_input (self, i), &self->setup->source, self->setup->guard, error);
+
+    if (!source
+        || !chain_match (self->first, source, self->setup->format, error))
+      return FALSE;
+    note_input (self, source);
+    self->is_incomplete |=
+        chain_report (source, i, self->setup->tell, self->setup->user_data);
+  }
+  return TRUE;
+}
+
+static void
+check_rotation (Remux *self, const Track *track)
+{
+  g_autofree gchar *text = track_describe (track);
+
+  if (!track->out || !output_loses_rotation (self->setup->format, track->out))
+    return;
+  tell (self, "warning",
+      "%s: that its picture is turned is left out: this libavformat's muxer "
+      "has "
+      "no place for it",
+      text);
+  self->is_incomplete = TRUE;
+}
+
+static gboolean
+set_up (Remux *self, GError **error)
+{
+  AVFormatContext *format = source_get_format (self->first_source);
+  guint i;
+
+  self->muxer =
+      output_new (self->setup->format, self->first, format->metadata, error);
+  if (!self->muxer)
+    return FALSE;
+  for (i = 0; i < self->first->len; i++) {
+    Track *track = g_ptr_array_index (self->first, i);
+
+    track->follows = track->out ? track : NULL;
+    check_rotation (self, track);
+    self->is_incomplete |= track->why && !track->unwanted && !track->is_silent
+        && track->stream->codecpar->codec_type != AVMEDIA_TYPE_DATA;
+  }
+  note_input (self, self->first_source);
+  if (!inspect_others (self, error))
+    return FALSE;
+  for (i = 0; i < self->setup->inputs->len; i++)
+    self->size += get_input (self, i)->size;
+  return TRUE;
+}
+
+Remux *
+remux_new (const RemuxSetup *setup, Source *source, GError **error)
+{
+  g_autoptr (Remux) self = g_new0 (Remux, 1);
+
+  self->setup = setup;
+  self->source = self->first_source = source;
+  self->first = source_get_tracks (source);
+  self->durations = g_array_new (FALSE, FALSE, sizeof (gint64));
+  return set_up (self, error) ? g_steal_pointer (&self) : NULL;
+}
+
+const gchar *
+remux_get_damage (Remux *self)
+{
+  return self->damage;
+}
+
+gboolean
+remux_is_incomplete (Remux *self)
+{
+  return self->is_incomplete;
+}
+
+GPtrArray *
+remux_get_tracks (Remux *self)
+{
+  return self->first;
 }
 
 void
 remux_get_progress (Remux *self, RemuxProgress *progress)
 {
-  progress->size = inputs_get_size (self->inputs);
-  progress->read = self->read_before
-      + (self->source ? (gsize) g_atomic_pointer_get (&self->source->read) : 0);
-  /* An index is read twice. */
+  guint i;
+
+  progress->read = __atomic_load_n (&self->read, __ATOMIC_RELAXED);
+  for (i = 0; i < self->present; i++)
+    progress->read += get_input (self, i)->size;
+  progress->size = self->size;
   if (progress->size > 0)
     progress->read = MIN (progress->read, progress->size);
-  progress->position = flows_get_position (self->flows);
-  progress->duration = get_duration (self);
-}
-
-/* The sink's figures: live, and after the run its last ones. NULL if it keeps
- * none. The caller owns the result. */
-GstStructure *
-remux_get_stats (Remux *self)
-{
-  GstStructure *stats = NULL;
-
-  if (self->stats)
-    return gst_structure_copy (self->stats);
-  if (g_object_class_find_property (
-          G_OBJECT_GET_CLASS (self->sink), "writeback-stats"))
-    g_object_get (self->sink, "writeback-stats", &stats, NULL);
-  return stats;
+  progress->position = __atomic_load_n (&self->position, __ATOMIC_RELAXED);
+  progress->duration = 0;
+  for (i = 0; i < self->durations->len; i++)
+    progress->duration += MAX (g_array_index (self->durations, gint64, i), 0);
 }
 
 void
 remux_free (Remux *self)
 {
-  if (self->pipeline)
-    gst_element_set_state (self->pipeline, GST_STATE_NULL);
-  if (self->source)
-    remove_source (self);
-  gst_clear_object (&self->pipeline);
-  g_clear_pointer (&self->flows, flows_free);
-  g_clear_pointer (&self->matches, g_ptr_array_unref);
-  g_clear_pointer (&self->loop, g_main_loop_unref);
-  gst_clear_caps (&self->caps);
-  g_clear_error (&self->failure);
+  if (self->is_stuck)
+    return; /* its reader may come back any time */
+  if (self->source && self->source != self->first_source)
+    source_free (self->source);
+  avformat_free_context (self->muxer);
+  g_clear_pointer (&self->timeline, timeline_free);
+  g_clear_pointer (&self->first_source, source_free);
+  g_clear_pointer (&self->durations, g_array_unref);
+  g_free (self->last);
   g_free (self->damage);
-  g_free (self->damage_before_data);
-  gst_clear_structure (&self->stats);
   g_free (self);
 }

@@ -16,6 +16,7 @@
 #include "config.h"
 #endif
 
+#include "convert.h"
 #include "json.h"
 #include "report.h"
 
@@ -39,6 +40,7 @@ typedef struct
 
 struct _Report
 {
+  GMutex lock; /* lines are not mixed */
   ReportMode mode;
   gint64 began;
   gboolean line_shown; /* on the terminal */
@@ -59,6 +61,7 @@ report_new (ReportMode mode)
 {
   Report *self = g_new0 (Report, 1);
 
+  g_mutex_init (&self->lock);
   self->mode = mode;
   self->began = g_get_monotonic_time ();
   return self;
@@ -118,6 +121,7 @@ report_message (Report *self, const gchar *level, const gchar *format, ...)
   va_end (args);
   /* One line, whatever an element has put into its text. */
   g_strdelimit (text, "\r\n", ' ');
+  g_mutex_lock (&self->lock);
   clear_line (self);
   g_printerr ("wbremux: %s%s%s\n", g_str_equal (level, "error") ? "" : level,
       g_str_equal (level, "error") ? "" : ": ", text);
@@ -128,23 +132,69 @@ report_message (Report *self, const gchar *level, const gchar *format, ...)
     json_add_string (json, "text", text);
     json_print (json);
   }
+  g_mutex_unlock (&self->lock);
 }
 
-/* Which files a folder stands for. */
+/* Which title a disc stands for. */
 void
-report_chosen (Report *self, const gchar *text)
+report_chosen (Report *self, const gchar *name, const gchar *text)
 {
   if (self->mode == REPORT_JSON) {
+    g_autofree gchar *line = g_strdup_printf ("%s: %s", name, text);
     GString *json = json_begin ("chosen");
 
-    json_add_string (json, "text", text);
+    json_add_string (json, "text", line);
     json_print (json);
   } else if (self->mode != REPORT_QUIET) {
-    g_print ("%s\n", text);
+    g_print ("%s: %s\n", name, text);
   }
 }
 
-/* For programs only: a person has named them. */
+/* Of --list. @text: NULL for a file, which has a name only. */
+void
+report_title (Report *self, guint number, const gchar *name, const gchar *text,
+    gint64 duration, guint n_chapters, guint n_angles, gboolean is_main)
+{
+  if (self->mode == REPORT_JSON) {
+    GString *json = json_begin ("title");
+
+    json_add_uint (json, "number", number);
+    json_add_string (json, "name", name);
+    json_add_decimal (json, "duration", duration / 1e6);
+    json_add_uint (json, "chapters", n_chapters);
+    json_add_uint (json, "angles", n_angles);
+    json_add_boolean (json, "main", is_main);
+    json_print (json);
+  } else if (text) {
+    g_print ("%s%s\n", text, is_main ? ", main" : "");
+  } else {
+    guint64 seconds = duration / G_USEC_PER_SEC;
+
+    g_print ("%s, %u:%02u:%02u, %u chapters\n", name, (guint) (seconds / 3600),
+        (guint) (seconds / 60 % 60), (guint) (seconds % 60), n_chapters);
+  }
+}
+
+void
+report_title_track (Report *self, guint title, const gchar *text, gint id,
+    const gchar *kind, const gchar *codec, const gchar *language)
+{
+  if (self->mode == REPORT_JSON) {
+    GString *json = json_begin ("title-track");
+
+    json_add_uint (json, "title", title);
+    json_add_string (json, "kind", kind);
+    json_add_uint (json, "id", MAX (id, 0));
+    json_add_string (json, "codec", codec);
+    json_add_string (json, "language", language);
+    json_add_string (json, "text", text);
+    json_print (json);
+  } else {
+    g_print ("  %s\n", text);
+  }
+}
+
+/* Those that are files, or a disc's; for programs only: a person has named them. */
 void
 report_inputs (Report *self, GPtrArray *inputs)
 {
@@ -158,7 +208,8 @@ report_inputs (Report *self, GPtrArray *inputs)
     for (j = 0; input->files && j < input->files->len; j++)
       g_ptr_array_add (
           files, g_filename_display_name (g_ptr_array_index (input->files, j)));
-    json_add_string (json, "uri", input->uri);
+    json_add_string (json, "name", input->name);
+    json_add_string (json, "uri", input->url);
     json_add_strings (json, "files", files);
     json_add_uint (json, "bytes", input->size);
     json_print (json);
@@ -169,37 +220,37 @@ static void
 print_track_json (const Track *track)
 {
   g_autofree gchar *text = track_describe (track);
-  g_autofree gchar *language = track_get_language (track);
-  g_autofree gchar *title = NULL;
+  g_autofree gchar *flags = track_get_flags (track);
   GString *json = json_begin ("track");
 
-  if (track->tags)
-    gst_tag_list_get_string (track->tags, GST_TAG_TITLE, &title);
   json_add_string (json, "kind", track_get_kind (track));
+  json_add_uint (json, "number", track->number);
+  json_add_uint (json, "id", MAX (track->stream->id, 0));
   json_add_string (json, "text", text);
-  json_add_string (json, "language", language);
-  json_add_string (json, "title", title);
-  json_add_boolean (json, "kept", track->templ != NULL);
-  json_add_string (
-      json, "reason", track->unwanted ? "it is not asked for" : track->reason);
+  json_add_string (json, "codec", track_get_codec (track));
+  json_add_string (json, "language", track_get_language (track));
+  json_add_string (json, "title", track_get_title (track));
+  json_add_string (json, "flags", flags);
+  json_add_boolean (json, "kept", track_is_kept (track));
+  json_add_string (json, "reason", track->why);
   json_print (json);
 }
 
 /* What becomes of each track; a person is told, before the work begins, what does
  * not fit. */
 void
-report_tracks (Report *self, const Inspection *inspection)
+report_tracks (Report *self, GPtrArray *tracks)
 {
   guint i;
 
-  for (i = 0; i < inspection->tracks->len; i++) {
-    const Track *track = g_ptr_array_index (inspection->tracks, i);
+  for (i = 0; i < tracks->len; i++) {
+    const Track *track = g_ptr_array_index (tracks, i);
     g_autofree gchar *text = track_describe (track);
 
     if (self->mode == REPORT_JSON)
       print_track_json (track);
-    else if (self->mode != REPORT_QUIET && track->reason && !track->unwanted)
-      g_print ("left out: %s: %s\n", text, track->reason);
+    else if (self->mode != REPORT_QUIET && track->why && !track->unwanted)
+      g_print ("left out: %s: %s\n", text, track->why);
   }
 }
 
@@ -249,8 +300,7 @@ get_figures (Report *self, const RemuxProgress *progress,
 
   if (progress->size > 0)
     done = (gdouble) progress->read / progress->size;
-  else if (GST_CLOCK_TIME_IS_VALID (progress->duration)
-      && progress->duration > 0)
+  else if (progress->duration > 0)
     done = MIN ((gdouble) progress->position / progress->duration, 1.0);
   figures->percent = done < 0 ? -1 : done * 100;
   figures->in_rate = get_rate (first->read, last->read, us);
@@ -263,9 +313,9 @@ get_figures (Report *self, const RemuxProgress *progress,
 }
 
 static void
-append_clock (GString *text, GstClockTime time)
+append_clock (GString *text, gint64 time)
 {
-  guint64 seconds = time / GST_SECOND;
+  guint64 seconds = time / G_USEC_PER_SEC;
 
   g_string_append_printf (text,
       "%" G_GUINT64_FORMAT ":%02" G_GUINT64_FORMAT ":%02" G_GUINT64_FORMAT,
@@ -283,7 +333,7 @@ describe_progress (const RemuxProgress *progress, const GstStructure *stats,
   if (figures->percent >= 0)
     g_string_append_printf (text, "%3.0f%%  ", figures->percent);
   append_clock (text, progress->position);
-  if (GST_CLOCK_TIME_IS_VALID (progress->duration)) {
+  if (progress->duration > 0) {
     g_string_append_c (text, '/');
     append_clock (text, progress->duration);
   }
@@ -294,7 +344,7 @@ describe_progress (const RemuxProgress *progress, const GstStructure *stats,
       get_figure (stats, "dirty-bytes") / 1e6);
   if (figures->left >= 0) {
     g_string_append (text, "  ");
-    append_clock (text, figures->left * GST_SECOND);
+    append_clock (text, figures->left * G_USEC_PER_SEC);
     g_string_append (text, " left");
   }
   return g_string_free (text, FALSE);
@@ -316,13 +366,13 @@ print_progress_json (const RemuxProgress *progress, const GstStructure *stats,
     const Figures *figures, gdouble elapsed)
 {
   GString *json = json_begin ("progress");
-  gboolean has_duration = GST_CLOCK_TIME_IS_VALID (progress->duration);
+  gboolean has_duration = progress->duration > 0;
 
   json_add_decimal (json, "elapsed", elapsed);
   json_add_decimal (json, "percent", figures->percent);
-  json_add_decimal (json, "position", progress->position / 1e9);
+  json_add_decimal (json, "position", progress->position / 1e6);
   json_add_decimal (
-      json, "duration", has_duration ? progress->duration / 1e9 : -1);
+      json, "duration", has_duration ? progress->duration / 1e6 : -1);
   json_add_uint (json, "read-bytes", progress->read);
   json_add_uint (json, "total-bytes", progress->size);
   json_add_uint (json, "in-rate", figures->in_rate);
@@ -342,19 +392,19 @@ report_progress (
   g_autofree gchar *text = NULL;
   Figures figures;
 
+  g_mutex_lock (&self->lock);
   get_figures (self, progress, stats, &figures);
+  text = describe_progress (progress, stats, &figures);
   if (self->mode == REPORT_JSON) {
     print_progress_json (progress, stats, &figures, get_elapsed (self));
-    return;
-  }
-  text = describe_progress (progress, stats, &figures);
-  if (self->mode == REPORT_PLAIN) {
+  } else if (self->mode == REPORT_PLAIN) {
     g_printerr ("%s\n", text);
   } else if (self->mode == REPORT_TERMINAL) {
     fit_to_terminal (text);
     g_printerr ("\r\033[K%s", text);
     self->line_shown = TRUE;
   }
+  g_mutex_unlock (&self->lock);
 }
 
 /* --- the end -------------------------------------------------------------------- */
@@ -376,17 +426,18 @@ describe_sync (gboolean is_durable, const GstStructure *stats)
 }
 
 static void
-print_kept (const Inspection *inspection)
+print_kept (GPtrArray *tracks)
 {
   guint i;
 
-  for (i = 0; i < inspection->tracks->len; i++) {
-    const Track *track = g_ptr_array_index (inspection->tracks, i);
+  for (i = 0; i < tracks->len; i++) {
+    const Track *track = g_ptr_array_index (tracks, i);
     g_autofree gchar *text = track_describe (track);
+    g_autofree gchar *note =
+        track->convert ? convert_describe (track->convert) : NULL;
 
-    if (track->templ)
-      g_print ("  %s%s%s\n", text, track->note ? ": " : "",
-          track->note ? track->note : "");
+    if (track_is_kept (track))
+      g_print ("  %s%s%s\n", text, note ? ", " : "", note ? note : "");
   }
 }
 
@@ -403,7 +454,7 @@ print_result_json (Report *self, const gchar *output,
   json_add_boolean (json, "durable", is_durable);
   json_add_string (json, "sync-result", get_sync_result (stats));
   json_add_uint (json, "bytes", bytes);
-  json_add_decimal (json, "duration", progress->position / 1e9);
+  json_add_decimal (json, "duration", progress->position / 1e6);
   json_add_decimal (json, "elapsed", elapsed);
   json_add_uint (json, "rate", elapsed > 0 ? bytes / elapsed : 0);
   json_add_uint (
@@ -415,7 +466,7 @@ print_result_json (Report *self, const gchar *output,
 
 /* The file has its name. */
 void
-report_result (Report *self, const gchar *output, const Inspection *inspection,
+report_result (Report *self, const gchar *output, GPtrArray *tracks,
     const RemuxProgress *progress, const GstStructure *stats,
     gboolean is_durable)
 {
@@ -429,7 +480,7 @@ report_result (Report *self, const gchar *output, const Inspection *inspection,
   if (self->mode == REPORT_JSON || self->mode == REPORT_QUIET)
     return;
   g_print ("%s:\n", name);
-  print_kept (inspection);
+  print_kept (tracks);
   g_print ("%.1f MB in %.1f s, %.1f MB/s, peak dirty %.1f MB, %s\n",
       bytes / 1e6, elapsed, bytes / 1e6 / elapsed,
       get_figure (stats, "peak-dirty-bytes") / 1e6,
@@ -453,5 +504,6 @@ void
 report_free (Report *self)
 {
   clear_line (self);
+  g_mutex_clear (&self->lock);
   g_free (self);
 }

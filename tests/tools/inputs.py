@@ -187,8 +187,11 @@ def cannot_follow():
     ffmpeg("-i a.ts -map 0:a:0 -c copy", TS, "sound.ts")
     for name in ("mpeg2.ts", "sound.ts"):
         refused(("a.ts", name, "out.mkv"), [name, "first input's track"])
-    refused(("sound.ts", "mpeg2.ts", "none.ts", "out.mkv"), ["none.ts", "No such file"])
-    check_durable(wbremux("sound.ts", "mpeg2.ts", "out.mkv"))
+    refused(("sound.ts", "a.ts", "none.ts", "out.mkv"), ["none.ts", "No such file"])
+    # What of the second has no place behind the first is told.
+    result = wbremux("sound.ts", "mpeg2.ts", "out.mkv")
+    check_incomplete(result)
+    check("video 1" in result.err and "no track of the first input is like it" in result.err, result.err)
 
 
 def second_is_bad():
@@ -197,7 +200,7 @@ def second_is_bad():
     open("noise.ts", "wb").write(os.urandom(300000))
     os.mkdir("folder")
     for name, words in (("none.ts", "No such file"), ("empty.ts", "is empty"),
-                        ("noise.ts", ""), ("folder", "without a disc's title")):
+                        ("noise.ts", ""), ("folder", "without a disc")):
         refused(("a.ts", name, "out.mkv"), [name, words])
 
 
@@ -205,7 +208,7 @@ def second_is_truncated():
     two_tracks("a.mkv", H264, "ac3", "mp2", "-f matroska")
     cut("a.mkv", os.path.getsize("a.mkv") * 2 // 3, "b.mkv", "rest")
     result = wbremux("a.mkv", "b.mkv", "out.mkv")
-    check(result.code == 0, result.err)
+    check_incomplete(result)
     check(len(result.lines) == 1 and "before it should" in result.err, result.err)
     check(len(frames("out.mkv")) > 1.5 * 200, "pictures")
     check_accepted("out.mkv")
@@ -221,230 +224,6 @@ def output_is_second_input():
     check(open("b.ts", "rb").read() == before, "the input was changed")
 
 
-# --- discs --------------------------------------------------------------------------
-
-def block(data):
-    return bytes([len(data)]) + data
-
-
-def playlist(path, clips, seconds=8, languages=(b"fra", b"jpn"), angles=0, marks=()):
-    """A disc's playlist, as the Blu-ray tables are laid out. A clip is a name, or a
-    name and where it is entered and left; a mark is an item and a time in its clip."""
-    table = [block(bytes([1, 0x10, 0x11]) + bytes(6)) + block(bytes([0x1b, 0x11]))]
-    for n, language in enumerate(languages):
-        table.append(block(bytes([1]) + (0x1100 + n).to_bytes(2, "big") + bytes(6))
-                     + block(bytes([0x81, 0x61]) + language))
-    streams_table = bytes([0, 0, 1, len(languages)]) + bytes(10) + b"".join(table)
-    items = b""
-    for clip in clips:
-        name, begin, end = (clip, 1, seconds + 1) if isinstance(clip, str) else clip
-        item = name.encode() + b"M2TS" + struct.pack(
-            ">HBII", 0x11 if angles else 1, 0, begin * 45000, end * 45000) + bytes(12)
-        if angles:
-            item += bytes([angles, 0]) + bytes(10) * (angles - 1)
-        item += struct.pack(">H", len(streams_table)) + streams_table
-        items += struct.pack(">H", len(item)) + item
-    body = struct.pack(">HHH", 0, len(clips), 0) + items
-    table = b"".join(struct.pack(">BBHIHI", 0, kind, item, int(time * 45000), 0xffff, 0)
-                     for item, time, kind in marks)
-    with open(path, "wb") as file:
-        file.write(b"MPLS0200" + struct.pack(">III", 40, 44 + len(body) if marks else 0, 0)
-                   + bytes(20) + struct.pack(">I", len(body)) + body
-                   + struct.pack(">IH", 2 + len(table), len(marks)) + table)
-
-
-def bluray(clips):
-    os.makedirs("disc/BDMV/STREAM")
-    os.makedirs("disc/BDMV/PLAYLIST")
-    two_tracks("plain.ts", H264, "ac3", "ac3", TS)
-    # The streams of a disc do not say their languages.
-    ffmpeg("-i plain.ts -map 0 -c copy -map_metadata:s -1", "-metadata:s:a:0 language=",
-           "-metadata:s:a:1 language=", "-mpegts_m2ts_mode 1 -f mpegts plain.m2ts")
-    for clip in clips:
-        os.link("plain.m2ts", f"disc/BDMV/STREAM/{clip}.m2ts")
-
-
-def bluray_playlist():
-    """The longest one whose clips are here; no loops; its languages."""
-    bluray(["00001", "00002", "00003"])
-    playlist("disc/BDMV/PLAYLIST/00001.mpls", ["00002"], seconds=9)
-    playlist("disc/BDMV/PLAYLIST/00800.mpls", ["00003", "00001"])
-    playlist("disc/BDMV/PLAYLIST/00801.mpls", ["00003", "00001"], languages=(b"eng",))
-    playlist("disc/BDMV/PLAYLIST/00900.mpls", ["00002"] * 5)
-    playlist("disc/BDMV/PLAYLIST/00901.mpls", ["00003", "00001", "00099"])
-    open("disc/BDMV/PLAYLIST/00902.mpls", "wb").write(b"MPLS0200" + os.urandom(500))
-    open("disc/BDMV/PLAYLIST/00903.mpls", "w").close()
-    whole = counts("plain.m2ts")
-    for folder in ("disc", "disc/BDMV", "disc/BDMV/STREAM"):
-        result = wbremux("--force", folder, "out.mkv")
-        check_durable(result)
-        check(re.search(r"STREAM: the longest title, 00800.mpls, 0:00:16: 00003.m2ts, 00001.m2ts",
-                        result.out), result.out)
-        check(counts("out.mkv") == doubled(whole), f"{counts('out.mkv')}")
-        check([s.get("tag:language") for s in streams("out.mkv")[1:]] == ["fre", "jpn"],
-              f"{streams('out.mkv')}")
-    check_steady("out.mkv", "v:0", 0.04, 0.0)
-    check_durable(wbremux("--force", "--audio", "ja", "disc", "out.mkv"))
-    check(len(streams("out.mkv")) == 2, "tracks")
-
-
-def bluray_chapters():
-    """A playlist's marks; a clip that is entered twice is there once."""
-    bluray(["00001", "00002", "00003"])
-    playlist("disc/BDMV/PLAYLIST/00001.mpls",
-             [("00002", 1, 5), ("00002", 5, 7), ("00002", 7, 9), ("00001", 1, 9)],
-             marks=[(0, 1, 1), (0, 2, 2), (0, 4.5, 1), (2, 8, 1), (3, 1, 1), (3, 3, 1), (9, 1, 1)])
-    result = wbremux("disc", "out.mkv")
-    check_durable(result)
-    check("00001.mpls, 0:00:16: 00002.m2ts, 00001.m2ts," in result.out, result.out)
-    check(counts("out.mkv") == doubled(counts("plain.m2ts")), f"{counts('out.mkv')}")
-    check_chapters("out.mkv", [(0, "Chapter 1"), (3.5, "Chapter 2"), (7, "Chapter 3"),
-                               (8, "Chapter 4"), (10, "Chapter 5")])
-    playlist("disc/BDMV/PLAYLIST/00001.mpls", ["00002"], marks=[(0, 1, 1)])
-    check_durable(wbremux("--force", "disc", "out.mkv"))
-    check_chapters("out.mkv", [])
-
-
-def bluray_cut():
-    """A title that was cut into files anywhere is one input; its chapters stay."""
-    bluray([])
-    data = open("plain.m2ts", "rb").read()
-    half = len(data) // 2 // 192 * 192
-    open("disc/BDMV/STREAM/00001.m2ts", "wb").write(data[:half])
-    open("disc/BDMV/STREAM/00002.m2ts", "wb").write(data[half:])
-    playlist("disc/BDMV/PLAYLIST/00001.mpls", [("00001", 1, 5), ("00002", 5, 9)],
-             marks=[(0, 1, 1), (1, 6, 1)])
-    result = wbremux("--json", "disc", "out.mkv")
-    check(result.code == 0 and result.out.count('"type":"input"') == 1, result.out)
-    check_chapters("out.mkv", [(0, "Chapter 1"), (5, "Chapter 2")])
-
-
-def check_chapters(path, expected, slack=0.1):
-    found = json.loads(subprocess.run(
-        ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", path],
-        capture_output=True, text=True, check=True).stdout)["chapters"]
-    found = [(float(c["start_time"]), c["tags"].get("title")) for c in found]
-    check([title for _, title in found] == [title for _, title in expected]
-          and all(abs(a - b) <= slack for (a, _), (b, _) in zip(found, expected)), f"{found}")
-    check_accepted(path)
-
-
-def bluray_angles():
-    bluray(["00005"])
-    playlist("disc/BDMV/PLAYLIST/00001.mpls", ["00005"], angles=3)
-    result = wbremux("disc", "out.mkv")
-    check_durable(result)
-    check([s.get("tag:language") for s in streams("out.mkv")[1:]] == ["fre", "jpn"], "languages")
-
-
-def bluray_without_playlist():
-    """Files that go on from one to the next are the film, if they are most."""
-    bluray(["00007"])
-    two_tracks("long.ts", H264, "ac3", "ac3", TS, seconds=16)
-    cut("long.ts", os.path.getsize("long.ts") // 2,
-        "disc/BDMV/STREAM/00002.m2ts", "disc/BDMV/STREAM/00003.m2ts")
-    two_tracks("disc/BDMV/STREAM/00004.m2ts", H264, "ac3", "ac3", TS)
-    result = wbremux("disc", "out.mkv")
-    check_durable(result)
-    check("no playlist, the most bytes: 00002.m2ts, 00003.m2ts," in result.out, result.out)
-    check(counts("out.mkv") == counts("long.ts"), f"{counts('out.mkv')}")
-
-
-def dvd_tables(path, audio, subtitles, streams_of):
-    """VTS_nn_0.IFO: attributes with languages, and one program chain that says
-    which substream each track is."""
-    data = bytearray(0x800 * 3)
-    data[:12] = b"DVDVIDEO-VTS"
-    struct.pack_into(">H", data, 0x202, len(audio))
-    for n, (coding, language) in enumerate(audio):
-        data[0x204 + 8 * n:0x204 + 8 * n + 4] = bytes([coding << 5 | 4, 0]) + language
-    struct.pack_into(">H", data, 0x254, len(subtitles))
-    for n, language in enumerate(subtitles):
-        data[0x256 + 6 * n:0x256 + 6 * n + 4] = bytes([1, 0]) + language
-    struct.pack_into(">I", data, 0xcc, 1)
-    struct.pack_into(">I", data, 0x800 + 12, 0x100)
-    for n, stream in enumerate(streams_of):
-        struct.pack_into(">H", data, 0x900 + 0x0c + 2 * n, 0x8000 | stream << 8)
-    for n in range(len(subtitles)):
-        struct.pack_into(">I", data, 0x900 + 0x1c + 4 * n, 0x80000000 | n << 24 | n << 16)
-    open(path, "wb").write(data)
-
-
-def dvd_folder():
-    """The set with the most bytes, without its menu, as one stream; languages
-    from its tables; upper or lower case."""
-    two_tracks("film.vob", MPEG2, "ac3", "ac3", "-f vob", seconds=20)
-    two_tracks("extra.vob", MPEG2, "ac3", "mp2", "-f vob")
-    add_subtitles("film.vob", "whole.vob", [(8, 0x20), (9, 0x21)])
-    check_durable(wbremux("whole.vob", "whole.mkv"))
-    for upper in (True, False):
-        name = (lambda text: text) if upper else str.lower
-        folder = name("VIDEO_TS")
-        os.makedirs(f"disc/{folder}")
-        file = lambda text: f"disc/{folder}/{name(text)}"  # noqa: E731
-        size = os.path.getsize("whole.vob") // 3 // 2048 * 2048
-        cut("whole.vob", size, file("VTS_02_1.VOB"), "rest")
-        cut("rest", size, file("VTS_02_2.VOB"), file("VTS_02_3.VOB"))
-        joined(file("VTS_02_0.VOB"), ["whole.vob", "whole.vob"])
-        joined(file("VTS_01_1.VOB"), ["extra.vob"])
-        joined(file("VIDEO_TS.VOB"), ["whole.vob", "whole.vob"])
-        # Logical tracks in another order than the substreams.
-        dvd_tables(file("VTS_02_0.IFO"), [(0, b"it"), (0, b"sv")], [b"nl", b"fi"], [1, 0])
-        result = wbremux("--force", "disc", f"{folder}.mkv")
-        check_durable(result)
-        check(re.search(rf"^disc/{folder}: title set 2 has the most bytes: "
-                        rf"{name('VTS_02_1.VOB')}, {name('VTS_02_2.VOB')}, "
-                        rf"{name('VTS_02_3.VOB')}, ", result.out), result.out)
-        made = streams(f"{folder}.mkv")
-        check([s.get("hash") for s in made] == [s.get("hash") for s in streams("whole.mkv")],
-              "not as the whole")
-        check([s.get("tag:language") for s in made[1:]] == ["swe", "ita", "dut", "fin"], f"{made}")
-        for part in os.listdir(f"disc/{folder}"):
-            os.remove(f"disc/{folder}/{part}")
-        os.rmdir(f"disc/{folder}")
-
-
-def dvd_clock_jumps():
-    """Inside a title the clock may begin anew where the disc goes on elsewhere."""
-    two_tracks("film.vob", MPEG2, "ac3", "mp2", "-f vob", seconds=20)
-    os.makedirs("VIDEO_TS")
-    joined("VIDEO_TS/VTS_01_1.VOB", ["film.vob"])
-    joined("VIDEO_TS/VTS_01_2.VOB", ["film.vob"])
-    result = wbremux("VIDEO_TS", "out.mkv")
-    check(result.code == 0, result.err)
-    shown = times("out.mkv", "v:0")
-    check(len(shown) >= 998, f"{len(shown)} pictures")
-    steps = [b - a for a, b in zip(shown, shown[1:])]
-    check(min(steps) > 0 and max(steps) < 1, f"steps {min(steps)} to {max(steps)}")
-
-
-def encrypted_discs():
-    two_tracks("film.vob", MPEG2, "ac3", "mp2", "-f vob")
-    data = bytearray(open("film.vob", "rb").read())
-    for at in range(0, len(data) - 21, 2048):  # each pack's first packet, if it has a header
-        if data[at + 14:at + 17] == b"\0\0\1" and data[at + 17] not in (0xbb, 0xbe, 0xbf):
-            data[at + 20] |= 0x10
-    os.mkdir("VIDEO_TS")
-    open("VIDEO_TS/VTS_01_1.VOB", "wb").write(data)
-    result = wbremux("VIDEO_TS", "out.mkv")
-    check(result.code == 1 and len(result.lines) == 1 and "scrambled (CSS)" in result.err
-          and "VTS_01_1.VOB" in result.err, result.err)
-    with open("in.m2ts", "wb") as file:
-        for _ in range(2000):
-            file.write(b"\xc0\0\0\0\x47" + os.urandom(187))
-    refused(("in.m2ts", "out.mkv"), ["in.m2ts", "encrypted (AACS)"])
-
-
-def folder_without_disc():
-    os.makedirs("disc/BDMV/STREAM")
-    os.makedirs("empty/VIDEO_TS")
-    open("empty/VIDEO_TS/VTS_01_0.VOB", "w").write("menu")
-    for folder in ("disc", "empty", "."):
-        refused((folder, "out.mkv"), [folder, "without a disc's title"])
-    open("disc/BDMV/STREAM/00001.m2ts", "w").close()
-    refused(("disc", "out.mkv"), ["disc", "without a disc's title"])
-
-
 # --- URIs ------------------------------------------------------------------------------
 
 def uris():
@@ -453,15 +232,12 @@ def uris():
     check_durable(wbremux(uri, "a b.ts", "out.mkv"))
     check(counts("out.mkv") == doubled(counts("a b.ts")), "packets")
     for bad, words in (("file:///no/such/file.ts", "No such file"),
-                       ("file://host/file.ts", ""), ("gopher://host/file.ts", "no source"),
-                       ("fd://0", "not a regular file")):
+                       ("file://host/file.ts", ""), ("nosuch://host/file.ts", "Protocol not found")):
         result = wbremux(bad, "bad.mkv")
         check(result.code == 1 and len(result.lines) == 1 and words in result.err, result.err)
 
 
 def http_uri():
-    if subprocess.run(["gst-inspect-1.0", "souphttpsrc"], capture_output=True).returncode:
-        raise Skip("no souphttpsrc")
     two_tracks("a.ts", H264, "ac3", "mp2", TS)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), QuietHandler)
     QuietHandler.folder = os.getcwd()
@@ -567,9 +343,18 @@ def chapters():
     check_chapters("out.mkv", of_one + [(time + 16, name) for time, name in of_one])
     check_durable(wbremux("--force", "plain.mkv", "out.mkv"))
     check_chapters("out.mkv", [])
-    result = wbremux("in.mkv", "out.mp4")
-    check(result.code == 0 and len(result.lines) == 1
-          and "chapters are left out: mp4mux" in result.err, result.err)
+    check_durable(wbremux("in.mkv", "out.mp4"))
+    found = subprocess.run(["ffprobe", "-v", "error", "-show_chapters", "-of", "compact", "out.mp4"],
+                           capture_output=True, text=True).stdout
+    check(all(name in found.replace('\\"', '"') for name in names), found)
+    check_durable(wbremux("--force", "--chapters=2-3", "in.mkv", "out.mkv"))
+    check([name for _, name in chapters_of("out.mkv")] == list(names[1:]), f"{chapters_of('out.mkv')}")
+    check(5.4 < max(times("out.mkv", "a:0")) < 6.1, f"{max(times('out.mkv', 'a:0'))}")
+    check_durable(wbremux("--force", "--chapters=2", "in.mkv", "out.mkv"))
+    check(2.4 < max(times("out.mkv", "a:0")) < 3.1, f"{max(times('out.mkv', 'a:0'))}")
+    os.remove("out.mkv")
+    refused(("--chapters=2-4", "in.mkv", "none.mkv"), ["in.mkv", "has no chapter 4"])
+    refused(("--chapters=3-2", "in.mkv", "none.mkv"), ["--chapters=3-2"], code=2)
 
 
 # --- formats -----------------------------------------------------------------------------
@@ -647,15 +432,17 @@ def webm():
     check_durable(wbremux("in.mkv", "out.webm"))
     same_tracks("in.mkv", "out.webm", exact=("video", "audio"))
     two_tracks("h264.ts", H264, "ac3", "mp2", TS)
-    check_refused(wbremux("h264.ts", "h264.webm"), "h264.ts", "webmmux cannot take it")
+    check_refused(wbremux("h264.ts", "h264.webm"), "h264.ts", "no place for it")
 
 
 def vp9():
     ffmpeg("-f lavfi -i testsrc2=size=160x120:rate=25:duration=2", TONE.format(2, 440),
            "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -c:a aac in.mkv")
-    for out in ("out.mp4", "out.mov", "out.mkv"):
+    for out in ("out.mp4", "out.mkv"):
         check_durable(wbremux("in.mkv", out))
         check(frames(out) == frames("in.mkv"), f"{out}: pictures")
+    os.remove("out.mkv")
+    refused(("in.mkv", "out.mov"), ["in.mkv", "vp9 only supported in MP4"])
 
 
 def one_track():
@@ -677,19 +464,23 @@ def no_end_of_pads():
 
 def picture_does_not_fit():
     """A film that would have no picture is an error, unless that is asked for."""
-    two_tracks("in.mkv", MPEG2, "ac3", "aac", "-f matroska")
-    refused(("in.mkv", "out.mp4"), ["in.mkv", "mp4mux cannot take it", "--video=none"])
+    two_tracks("in.mkv", "-c:v ffv1", "ac3", "aac", "-f matroska", seconds=2)
+    refused(("in.mkv", "out.mp4"), ["in.mkv", "no place for it", "--video=none"])
     check(not os.path.exists("out.mp4"), "a file was left")
     check_durable(wbremux("--video=none", "in.mkv", "out.mp4"))
     check([s["codec_type"] for s in streams("out.mp4")] == ["audio"] * 2, f"{streams('out.mp4')}")
 
 
 def frames_without_times():
-    """AVI tells when a frame is decoded only. What would lose most is refused."""
-    ffmpeg("-f lavfi -i testsrc2=size=160x120:rate=25:duration=2", TONE.format(2, 440),
-           H264, "-c:a libmp3lame in.avi")
-    refused(("in.avi", "out.mkv"), ["in.avi", "when its frames are shown"])
-    check_durable(wbremux("--video=none", "in.avi", "out.mkv"))
+    """AVI tells when a frame is decoded only: what is shown when is found out."""
+    for video in (H264, MPEG4 + " -vtag XVID"):
+        two_tracks("whole.mkv", video, "libmp3lame", "ac3", "-f matroska", seconds=4)
+        two_tracks("in.avi", video, "libmp3lame", "ac3", "-f avi", seconds=4)
+        check_durable(wbremux("--force", "in.avi", "out.mkv"))
+        check(frames("out.mkv") == frames("whole.mkv"), f"{video}: pictures")
+        check_steady("out.mkv", "v:0", 0.04, 0.0)
+        picture, sound = times("out.mkv", "v:0")[0], times("out.mkv", "a:0")[0]
+        check(abs(picture - sound) <= 0.12, f"{video}: {picture} {sound}")
 
 
 def silence_in_mp4():
@@ -703,21 +494,18 @@ def silence_in_mp4():
 
 def muxers():
     two_tracks("in.ts", H264, "ac3", "aac", TS)
-    for word, name in (("mkv", "matroska"), ("MP4", "mp4"), ("matroskamux", "matroska"),
-                       ("avimux", "avi")):
+    for word, name in (("mkv", "matroska"), ("MP4", "mp4"), ("matroska", "matroska"),
+                       ("avi", "avi")):
         check_durable(wbremux("--force", "--muxer", word, "in.ts", "out.bin"))
         check(name in format_of("out.bin"), f"{word}: {format_of('out.bin')}")
     for args in (("in.ts", "out.bin2"), ("in.ts", "out"), ("in.ts", "x.mkv/out"),
-                 ("-m", "nomux", "in.ts", "out.mkv"), ("-m", "fakesink", "in.ts", "out.mkv"),
-                 ("-m", "matroskademux", "in.ts", "out.mkv")):
+                 ("-m", "nomux", "in.ts", "out.mkv"), ("-m", "image2", "in.ts", "out.mkv")):
         refused(args, [], code=2)
 
 
 CASES = [two_streams, long_sound, cut_ts, cut_m2ts_in_three, cut_vob, not_a_cut,
          other_containers, other_parameters, second_lacks_audio, second_has_late_audio,
-         cannot_follow, second_is_bad, second_is_truncated, output_is_second_input,
-         bluray_playlist, bluray_chapters, bluray_cut, bluray_angles, bluray_without_playlist, dvd_folder, dvd_clock_jumps,
-         encrypted_discs, folder_without_disc, uris, http_uri, languages, bad_lists, titles, chapters, formats,
+         cannot_follow, second_is_bad, second_is_truncated, output_is_second_input, uris, http_uri, languages, bad_lists, titles, chapters, formats,
          times_of_decoding, entered_anywhere, webm, vp9, one_track, no_end_of_pads,
          picture_does_not_fit, frames_without_times, silence_in_mp4, muxers]
 

@@ -5,10 +5,12 @@ Inputs are made with ffmpeg and compared with what comes out packet by packet; a
 case whose tools are missing is skipped. Speaks TAP.
 """
 
+import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -49,7 +51,7 @@ def ffmpeg(*args):
         command += arg.split() if " " in arg else [arg]
     result = subprocess.run(command, capture_output=True, text=True)
     if result.returncode:
-        raise Skip("this ffmpeg cannot make the input: " + result.stderr.strip()[:200])
+        raise Skip("this ffmpeg cannot make the input: " + " ".join(result.stderr.split())[:200])
 
 
 # What was made, by how it was made: encoding takes longer than all the rest.
@@ -120,7 +122,7 @@ def times(path, stream):
         ["ffprobe", "-v", "error", "-select_streams", stream, "-show_entries",
          "packet=pts_time", "-of", "csv=p=0", path],
         capture_output=True, text=True, check=True).stdout
-    return sorted(float(t) for t in re.findall(r"[\d.]+", out))
+    return sorted(float(t) for t in re.findall(r"-?[\d.]+", out))
 
 
 def frames(path, *before):
@@ -187,11 +189,32 @@ def same_tracks(a, b, exact=("audio",)):
         check([s[key] for s in left] == [s[key] for s in right], f"{key}: {left} {right}")
 
 
+def chapters_of(path):
+    """(begin in seconds, title) of each."""
+    found = json.loads(subprocess.run(
+        ["ffprobe", "-v", "error", "-show_chapters", "-of", "json", path],
+        capture_output=True, text=True, check=True).stdout)["chapters"]
+    return [(float(c["start_time"]), c["tags"].get("title")) for c in found]
+
+
+def check_chapters(path, expected, slack=0.1):
+    found = chapters_of(path)
+    check([title for _, title in found] == [title for _, title in expected]
+          and all(abs(a - b) <= slack for (a, _), (b, _) in zip(found, expected)), f"{found}")
+    check_accepted(path)
+
+
 def check_durable(result):
     check(result.code == 0, f"exit {result.code}: {result.err}")
     check(re.search(r"\d MB in .* s, .* MB/s, peak dirty .* MB, durable$", result.out, re.M),
           result.out)
     check(not result.err, result.err)
+
+
+def check_incomplete(result):
+    """On the disk, but not all of the input is in it."""
+    check(result.code == 4, f"exit {result.code}: {result.err}")
+    check("durable" in result.out, result.out)
 
 
 def check_refused(result, name, words=None, code=1):
@@ -239,6 +262,28 @@ def subtitle_unit():
     last = (180).to_bytes(2, "big") + second.to_bytes(2, "big") + bytes([0x02, 0xff])
     size = control + len(first) + len(last)
     return size.to_bytes(2, "big") + control.to_bytes(2, "big") + pixels + first + last
+
+
+def presentation_graphics(path, times):
+    """A .sup file: a bar that is shown from and until each pair of seconds."""
+    pixels = bytes([1] * 8 + [0, 0]) * 2
+    window = struct.pack(">BBHHHH", 1, 0, 10, 10, 8, 2)
+    palette = bytes([0, 0, 1, 235, 128, 128, 255])
+    picture = struct.pack(">HBB", 0, 0, 0xc0) + (4 + len(pixels)).to_bytes(3, "big") + struct.pack(
+        ">HH", 8, 2) + pixels
+
+    def segment(time, kind, data):
+        return struct.pack(">2sIIBH", b"PG", int(time * 90000), 0, kind, len(data)) + data
+
+    with open(path, "wb") as file:
+        for number, (begin, end) in enumerate(times):
+            shown = struct.pack(">HHBHBBBB", 320, 240, 0x10, 2 * number, 0x80, 0, 0, 1)
+            shown += struct.pack(">HBBHH", 0, 0, 0, 10, 10)
+            gone = struct.pack(">HHBHBBBB", 320, 240, 0x10, 2 * number + 1, 0, 0, 0, 0)
+            for time, parts in ((begin, ((0x16, shown), (0x17, window), (0x14, palette), (0x15, picture))),
+                                (end, ((0x16, gone), (0x17, window)))):
+                file.write(b"".join(segment(time, kind, data) for kind, data in parts)
+                           + segment(time, 0x80, b""))
 
 
 def clock(pack):
