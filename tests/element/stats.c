@@ -31,10 +31,12 @@ static const struct
   { "max-wait-time", G_TYPE_UINT64 },
   { "sync-time", G_TYPE_UINT64 },
   { "durable-bytes", G_TYPE_UINT64 },
+  { "device-budget", G_TYPE_UINT64 },
   { "degraded", G_TYPE_BOOLEAN },
   { "sync-result", G_TYPE_STRING },
   { "mechanism", G_TYPE_STRING },
   { "error", G_TYPE_STRING },
+  { "device-budget-reason", G_TYPE_STRING },
 };
 
 static void
