@@ -18,16 +18,6 @@
 #define HELD_SAID_US (10 * 1000)
 /* A partial batch is written this long after its first byte came. */
 #define LINGER_US (5 * 1000)
-/* So many times what wakes the I/O thread make a batch while the stream goes on,
- * up to a batch: each write is a wake-up and two turns at the lock. 188-byte
- * buffers, 64 KiB a write: 2.41 s of processor time a GB, 1 MiB: 1.74. */
-#define LIVELY_BATCH 16
-/* Where no write-out is controlled, nothing waits for a batch but its reader: up
- * to so many at once, if they take no longer than this. /dev/null, 4096-byte
- * buffers: 7960 MB/s with one batch, 10866 with four; tmpfs, lists, 2924 and 3276. */
-#define UNCONTROLLED_BATCHES 4
-#define UNCONTROLLED_WRITES_A_SECOND 125
-#define WAKES_A_SECOND 500
 /* A target without positions may take bytes slowly: small writes, so that each
  * one that returns counts as progress. Half of Linux's default pipe. */
 #define STREAM_WRITE (32 * 1024)
@@ -127,15 +117,10 @@ wb_intake_set_up (WbIntake *intake)
 static guint64
 batches_a_write (const WbIntake *intake) WB_REQUIRES (wb_locked)
 {
-  guint64 most;
-
   if (wb_retirer_has_control (intake->retirer))
     return 1;
-  most =
-      MIN (wb_meter_rate (&intake->write_meter) / UNCONTROLLED_WRITES_A_SECOND,
-          intake->limit.bound / 4);
-  return CLAMP (
-      most / wb_retirer_batch (intake->retirer), 1, UNCONTROLLED_BATCHES);
+  return wb_limits_batches (
+      &intake->limit, &intake->write_meter, wb_retirer_batch (intake->retirer));
 }
 
 /* How much is worth a write: what the caller said, and, while the stream goes
@@ -143,15 +128,10 @@ batches_a_write (const WbIntake *intake) WB_REQUIRES (wb_locked)
 static guint64
 write_goal (const WbIntake *intake) WB_REQUIRES (wb_locked)
 {
-  guint64 batches, most;
-
   if (!intake->lively || !intake->facts->seekable)
     return intake->wake_bytes;
-  batches = batches_a_write (intake);
-  most = MIN (
-      batches * wb_retirer_batch (intake->retirer), intake->limit.bound / 4);
-  return MAX (intake->wake_bytes,
-      MIN (intake->wake_bytes * LIVELY_BATCH * batches, most));
+  return wb_limits_lively_goal (&intake->limit, intake->wake_bytes,
+      batches_a_write (intake), wb_retirer_batch (intake->retirer));
 }
 
 /* A partial batch waits for more, but not for long. */
@@ -165,13 +145,6 @@ is_worth_writing (const WbIntake *intake) WB_REQUIRES (wb_locked)
     return intake->quit;
   return intake->queued >= write_goal (intake) || intake->unbuffered
       || intake->quit || intake->caller_wants_room || last->size == 0;
-}
-
-/* What is at the head has waited for as long as it may. */
-static gboolean
-is_due (const WbIntake *intake) WB_REQUIRES (wb_locked)
-{
-  return intake->accepted - intake->queued < intake->due;
 }
 
 /* A device takes a write as a message: it is given pieces as they came. */
@@ -539,7 +512,9 @@ wb_intake_next (WbIntake *intake)
 gboolean
 wb_intake_gather (WbIntake *intake)
 {
-  if (!is_worth_writing (intake) && !is_due (intake))
+  /* Unless what is at the head has waited for as long as it may. */
+  if (!is_worth_writing (intake)
+      && intake->accepted - intake->queued >= intake->due)
     linger (intake);
   return !wb_queue_is_empty (&intake->queue) && !intake->restart_pending
       && wb_queue_peek (&intake->queue)->size > 0;
@@ -583,29 +558,16 @@ wb_intake_discard_data (WbIntake *intake, WbBatchRun *run, GArray *owners)
   wb_core_wake (intake->core, WB_CALLERS);
 }
 
-/* A caller that waits for room is woken for 2 ms of it at once where there is as
- * much: each wake-up costs a switch of threads. tmpfs, 64 KiB buffers: 0.35 s of
- * processor time a GB when woken for each half MiB, 0.32 for each MiB. 2 ms of
- * what the disk does, which for sixteen files at full speed is 0.292 s; of this
- * file's part of it, 0.324. */
-static gboolean
-has_room_worth_waking (const WbIntake *intake) WB_REQUIRES (wb_locked)
-{
-  guint64 rate = wb_meter_rate (&intake->write_meter);
-  guint64 worth;
-
-  if (!intake->caller_wants_room || intake->queued == 0)
-    return TRUE;
-  if (wb_retirer_has_control (intake->retirer))
-    rate = MIN (rate, wb_share_disk_rate (intake->share));
-  worth = MIN (rate / WAKES_A_SECOND, intake->limit.bound / 4);
-  return intake->queued + worth <= intake->limit.bound;
-}
-
 void
 wb_intake_wake_caller (WbIntake *intake)
 {
-  if (has_room_worth_waking (intake))
+  guint64 rate = wb_meter_rate (&intake->write_meter);
+
+  if (wb_retirer_has_control (intake->retirer))
+    rate = MIN (rate, wb_share_disk_rate (intake->share));
+  if (!intake->caller_wants_room || intake->queued == 0
+      || intake->queued + wb_limits_wake (&intake->limit, rate)
+          <= intake->limit.bound)
     wb_core_wake (intake->core, WB_CALLERS);
 }
 

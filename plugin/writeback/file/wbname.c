@@ -7,8 +7,16 @@
 #include "system/wbcode.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef O_NOCTTY
+#define O_NOCTTY 0
+#endif
+#ifndef O_SYNC
+#define O_SYNC 0
+#endif
 
 #define TRIES 8
 
@@ -34,6 +42,55 @@ wb_name_clear (WbName *name)
   g_free (name->location);
   g_free (name->parent);
   g_free (name->name);
+}
+
+static int
+open_with (const WbName *name, int flags)
+{
+  int fd;
+
+  do
+    fd = name->sys->open (
+        name->location, flags | O_WRONLY | O_CLOEXEC | O_NOCTTY, 0666);
+  while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
+int
+wb_name_open (WbName *name, gboolean append, gboolean o_sync, gboolean require)
+{
+  int flags = (append ? O_APPEND : 0) | (o_sync ? O_SYNC : 0), fd;
+
+  if (require) {
+    fd = open_with (name, flags | O_CREAT | O_EXCL);
+    name->removable = fd >= 0;
+    if (fd >= 0 || errno != EEXIST)
+      return fd;
+    fd = open_with (name, flags);
+    if (fd >= 0 || errno != ENOENT)
+      return fd;
+    /* A link to nothing. */
+    name->removable = TRUE;
+  }
+  return open_with (name, flags | O_CREAT);
+}
+
+int
+wb_name_empty (WbName *name)
+{
+  int fd = open_with (name, O_TRUNC);
+
+  return fd < 0 ? -1 : name->sys->close (fd);
+}
+
+void
+wb_name_remove (WbName *name)
+{
+  char *real = name->sys->real_path (name->location);
+
+  if (real != NULL)
+    name->sys->unlink (real);
+  free (real);
 }
 
 void

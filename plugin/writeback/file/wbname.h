@@ -21,9 +21,11 @@ typedef struct
 {
   const WbSys *sys;
   char *location;
-  char *parent;        /* the directory, behind every link, or NULL */
-  char *name;          /* in it */
-  int directory;       /* -1: it can't be had */
+  char *parent;  /* the directory, behind every link, or NULL */
+  char *name;    /* in it */
+  int directory; /* -1: it can't be had */
+  gboolean
+      removable; /* there was no such file: it goes again if it can't be had */
   gboolean identified; /* which file it is, is known: */
   WbIdentity identity;
 } WbName;
@@ -40,6 +42,15 @@ typedef struct
 /* `location` is copied. */
 void wb_name_init (WbName *name, const WbSys *sys, const char *location);
 void wb_name_clear (WbName *name);
+/* Opens it for writing, and makes it if it is not there; it is not truncated. With
+ * `require` it stays as it is until the space is known to be there, and what was not
+ * there is `removable`. The descriptor, or -1 with errno. */
+int wb_name_open (WbName *name, gboolean append, gboolean o_sync,
+    gboolean require) WB_EXCLUDES (wb_locked);
+/* Empties it by opening it once more, where it can't be done otherwise. 0 or -1. */
+int wb_name_empty (WbName *name) WB_EXCLUDES (wb_locked);
+/* Removes what the name leads to behind every link. */
+void wb_name_remove (WbName *name) WB_EXCLUDES (wb_locked);
 /* Finds the directory and holds it: it may be another by the end. */
 void wb_name_find (WbName *name) WB_EXCLUDES (wb_locked);
 void wb_name_identify (WbName *name, const struct stat *status);

@@ -28,10 +28,6 @@ struct _WbRetirer
   gboolean degraded WB_GUARDED_BY (wb_locked);
   guint64 peak_dirty_bytes WB_GUARDED_BY (wb_locked);
 
-  /* turns on the disk */
-  gboolean has_turn WB_GUARDED_BY (wb_locked);
-  guint64 turn_bytes WB_GUARDED_BY (wb_locked); /* handed in with it */
-
   /* a sync at an interval */
   gboolean syncing WB_GUARDED_BY (wb_locked);
   /* since it began until the goal */
@@ -519,75 +515,26 @@ make_step (WbRetirer *retirer, const WbStep *step)
     retire_done (retirer, step, cleaned);
 }
 
-static void
-end_turn (WbRetirer *retirer) WB_REQUIRES (wb_locked, wb_retire_thread)
-{
-  if (retirer->has_turn)
-    wb_share_end_turn (retirer->share);
-  retirer->has_turn = FALSE;
-}
-
-/* A turn is for what is ready, up to a quota, and ends when that is on the disk. */
-static gboolean
-is_turn_over (const WbRetirer *retirer) WB_REQUIRES (wb_locked)
-{
-  const WbPlanner *planner = &retirer->planner;
-
-  return wb_planner_in_flight (planner) == 0
-      && (!wb_planner_has_ready (planner) || wb_planner_holds_starts (planner)
-          || retirer->turn_bytes >= WB_TURN_QUOTA);
-}
-
-/* What can be done without starting anything. */
-static gboolean
-next_but_start (WbRetirer *retirer, WbStep *step) WB_REQUIRES (wb_locked)
-{
-  gboolean held = wb_planner_holds_starts (&retirer->planner);
-  gboolean found;
-
-  wb_planner_hold_starts (&retirer->planner, TRUE);
-  found = wb_planner_next (&retirer->planner, step);
-  wb_planner_hold_starts (&retirer->planner, held);
-  return found;
-}
-
-/* The next step where files take turns: nothing is started without one. Perhaps waits
- * for it. */
-static gboolean
-next_in_turn (WbRetirer *retirer, WbStep *step)
-    WB_REQUIRES (wb_locked, wb_retire_thread)
-{
-  WbPlanner *planner = &retirer->planner;
-
-  if (retirer->has_turn && is_turn_over (retirer))
-    end_turn (retirer);
-  if (retirer->has_turn && retirer->turn_bytes < WB_TURN_QUOTA)
-    return wb_planner_next (planner, step);
-  if (next_but_start (retirer, step))
-    return TRUE;
-  if (retirer->has_turn || !wb_planner_has_ready (planner)
-      || wb_planner_holds_starts (planner))
-    return FALSE;
-  /* Nothing is under way while it waits. */
-  retirer->resting = TRUE;
-  wb_core_wake (retirer->core, WB_IO);
-  retirer->has_turn = wb_share_take_turn (retirer->share);
-  retirer->resting = FALSE;
-  retirer->turn_bytes = 0;
-  return !retirer->held && retirer->control && retirer->has_turn
-      && wb_planner_next (planner, step);
-}
-
 static gboolean
 next_step (WbRetirer *retirer, WbStep *step)
     WB_REQUIRES (wb_locked, wb_retire_thread)
 {
   if (retirer->held || !retirer->control)
     return FALSE;
-  if (wb_share_takes_turns (retirer->share))
-    return next_in_turn (retirer, step);
-  end_turn (retirer);
-  return wb_planner_next (&retirer->planner, step);
+  switch (wb_share_next_step (retirer->share, &retirer->planner, step)) {
+    case WB_SHARE_STEP:
+      return TRUE;
+    case WB_SHARE_NOTHING:
+      return FALSE;
+    case WB_SHARE_WAITS:
+      /* Nothing is under way while it does. */
+      retirer->resting = TRUE;
+      wb_core_wake (retirer->core, WB_IO);
+      wb_share_take_turn (retirer->share);
+      retirer->resting = FALSE;
+      return FALSE;
+  }
+  return FALSE;
 }
 
 /* Something may be had that was not looked for. */
@@ -609,8 +556,6 @@ wb_retirer_run (WbRetirer *retirer)
   wb_core_lock (core);
   while (!retirer->quit && !wb_core_is_abandoned (core)) {
     if (next_step (retirer, &step)) {
-      if (step.kind == WB_STEP_START)
-        retirer->turn_bytes += step.range.end - step.range.start;
       make_step (retirer, &step);
       wb_share_move (retirer->share);
       wb_core_notify (core);
@@ -620,12 +565,12 @@ wb_retirer_run (WbRetirer *retirer)
     }
     if (is_to_be_looked_at_again (retirer))
       continue;
-    end_turn (retirer);
+    wb_share_end_turn (retirer->share);
     retirer->resting = TRUE;
     wb_core_wake (core, WB_IO);
     wb_core_wait (core, WB_RETIRER, -1);
   }
-  end_turn (retirer);
+  wb_share_end_turn (retirer->share);
   retirer->resting = TRUE;
   wb_core_wake (core, WB_IO);
   wb_core_unlock (core);

@@ -14,6 +14,8 @@ struct _WbShare
   WbDevice *device; /* the disk, with the others' files, or NULL */
 
   WbTurn turn; /* has a lock of its own */
+  gboolean has_turn WB_GUARDED_BY (wb_retire_thread);
+  guint64 turn_bytes WB_GUARDED_BY (wb_retire_thread); /* handed in with it */
 
   gboolean active WB_GUARDED_BY (wb_locked); /* has dirty bytes on it */
   guint64 counted_dirty WB_GUARDED_BY (wb_locked);
@@ -106,25 +108,84 @@ wb_share_budget (const WbShare *share, WbBudgetReason *reason)
 
 /* --- turns --------------------------------------------------------------------------- */
 
-gboolean
-wb_share_takes_turns (const WbShare *share)
+static gboolean
+takes_turns (const WbShare *share) WB_REQUIRES (wb_locked)
 {
   return share->device != NULL && !share->by_sync
       && wb_device_active (share->device) > 1
       && !wb_limits_is_fast (&share->disk_meter, share->by_sync);
 }
 
-gboolean
+void
+wb_share_end_turn (WbShare *share)
+{
+  if (share->has_turn)
+    wb_turn_end (&share->turn);
+  share->has_turn = FALSE;
+}
+
+static gboolean
+is_turn_over (const WbShare *share, const WbPlanner *planner)
+    WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  return wb_planner_in_flight (planner) == 0
+      && (!wb_planner_has_ready (planner) || wb_planner_holds_starts (planner)
+          || share->turn_bytes >= WB_TURN_QUOTA);
+}
+
+/* What can be done without starting anything. */
+static gboolean
+next_but_start (WbPlanner *planner, WbStep *step)
+{
+  gboolean held = wb_planner_holds_starts (planner), found;
+
+  wb_planner_hold_starts (planner, TRUE);
+  found = wb_planner_next (planner, step);
+  wb_planner_hold_starts (planner, held);
+  return found;
+}
+
+static WbShareNext
+next_in_turn (WbShare *share, WbPlanner *planner, WbStep *step)
+    WB_REQUIRES (wb_locked, wb_retire_thread)
+{
+  if (share->has_turn && is_turn_over (share, planner))
+    wb_share_end_turn (share);
+  if (share->has_turn && share->turn_bytes < WB_TURN_QUOTA) {
+    if (!wb_planner_next (planner, step))
+      return WB_SHARE_NOTHING;
+    if (step->kind == WB_STEP_START)
+      share->turn_bytes += step->range.end - step->range.start;
+    return WB_SHARE_STEP;
+  }
+  if (next_but_start (planner, step))
+    return WB_SHARE_STEP;
+  return share->has_turn || !wb_planner_has_ready (planner)
+          || wb_planner_holds_starts (planner)
+      ? WB_SHARE_NOTHING
+      : WB_SHARE_WAITS;
+}
+
+WbShareNext
+wb_share_next_step (WbShare *share, WbPlanner *planner, WbStep *step)
+{
+  if (takes_turns (share))
+    return next_in_turn (share, planner, step);
+  wb_share_end_turn (share);
+  return wb_planner_next (planner, step) ? WB_SHARE_STEP : WB_SHARE_NOTHING;
+}
+
+void
 wb_share_take_turn (WbShare *share)
 {
   guint active = wb_device_active (share->device);
-  gboolean taken;
 
   wb_core_unlock (share->core);
   /* Of two it is one after the other. */
-  taken = wb_turn_take (&share->turn, active > WB_TURNS ? WB_TURNS : 1);
+  share->has_turn =
+      wb_turn_take (&share->turn, active > WB_TURNS ? WB_TURNS : 1);
+  share->turn_bytes = 0;
   wb_core_lock (share->core);
-  return taken;
 }
 
 void
@@ -132,13 +193,6 @@ wb_share_move (WbShare *share)
 {
   if (share->device != NULL)
     wb_turn_move (&share->turn);
-}
-
-void
-wb_share_end_turn (WbShare *share)
-{
-  if (share->device != NULL)
-    wb_turn_end (&share->turn);
 }
 
 void

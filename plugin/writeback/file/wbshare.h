@@ -30,16 +30,25 @@ void wb_share_count_dirty (WbShare *share, guint64 dirty)
 gboolean wb_share_has_room (const WbShare *share, guint64 bytes)
     WB_REQUIRES (wb_locked);
 
-/* Whether the disk is such that files take turns on it: there are several, and it is
- * not fast. */
-gboolean wb_share_takes_turns (const WbShare *share) WB_REQUIRES (wb_locked);
-/* Waits for this file's turn, without the lock; FALSE: something else is to be seen
- * to. The retirer. */
-gboolean wb_share_take_turn (WbShare *share)
+typedef enum
+{
+  WB_SHARE_NOTHING,
+  WB_SHARE_STEP,
+  WB_SHARE_WAITS /* for this file's turn: wb_share_take_turn() */
+} WbShareNext;
+
+/* The planner's next step, which may begin now. Where there are several files on a
+ * disk that is not fast, nothing is started without a turn, and a turn is for what is
+ * ready, up to a quota, and ends when that is on the disk. */
+WbShareNext wb_share_next_step (WbShare *share, WbPlanner *planner,
+    WbStep *step) WB_REQUIRES (wb_locked, wb_retire_thread);
+/* Waits for this file's turn, without the lock, or until that is called off. */
+void wb_share_take_turn (WbShare *share)
     WB_REQUIRES (wb_locked, wb_retire_thread);
 /* The holder has made a step. */
 void wb_share_move (WbShare *share) WB_REQUIRES (wb_locked, wb_retire_thread);
-void wb_share_end_turn (WbShare *share) WB_REQUIRES (wb_locked);
+void wb_share_end_turn (WbShare *share)
+    WB_REQUIRES (wb_locked, wb_retire_thread);
 /* Who waits for it comes back. */
 void wb_share_call_off_turn (WbShare *share) WB_REQUIRES (wb_locked);
 /* What the disk's files may have dirty together, bytes, and why; 0: nothing is

@@ -12,16 +12,6 @@
 #include "system/wbwaker.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-
-#ifndef O_NOCTTY
-#define O_NOCTTY 0
-#endif
-#ifndef O_SYNC
-#define O_SYNC 0
-#endif
 
 /* A file that is always ready and takes nothing is given a rest. */
 #define BUSY_REST_US (10 * 1000)
@@ -138,59 +128,20 @@ open_failed (WbTarget *target, WbErrorKind kind, int code, const char *call)
   return FALSE;
 }
 
-static int
-open_with (WbTarget *target, int flags)
-{
-  int fd;
-
-  do
-    fd = target->sys->open (target->name.location, flags, 0666);
-  while (fd < 0 && errno == EINTR);
-  return fd;
-}
-
-static int
-open_target (WbTarget *target)
-{
-  int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
-  int fd;
-
-  if (target->o_sync)
-    flags |= O_SYNC;
-  if (target->facts.append)
-    flags |= O_APPEND;
-  if (target->require) {
-    /* What is there stays as it is until the space is known to be there, and
-     * what was not there is not there after a failure. */
-    fd = open_with (target, flags | O_EXCL);
-    target->removable = fd >= 0;
-    if (fd >= 0 || errno != EEXIST)
-      return fd;
-    fd = open_with (target, flags & ~O_CREAT);
-    if (fd >= 0 || errno != ENOENT)
-      return fd;
-    /* A link to nothing. */
-    target->removable = TRUE;
-  }
-  return open_with (target, flags);
-}
-
 /* Emptying it comes after the open, when it is known that somebody still waits for
  * it: an open that comes back late must not destroy what others have written
  * meanwhile. Where a sandbox allows no ftruncate, by opening it once more. */
 static int
 empty_target (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
 {
-  int code = wb_target_truncate (target, 0), fd;
+  int code = wb_target_truncate (target, 0), again;
 
   if (!wb_code_is_refusal (code) || wb_core_is_abandoned (target->core))
     return code;
   wb_core_enter (target->core, WB_IO, "open", 0);
-  fd = open_with (target, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
-  if (fd >= 0)
-    target->sys->close (fd);
+  again = wb_name_empty (&target->name);
   wb_core_leave (target->core, WB_IO);
-  return fd >= 0 ? 0 : code;
+  return again == 0 ? 0 : code;
 }
 
 /* A reader who stops reading must not hold a thread that is told to go. The
@@ -238,7 +189,8 @@ enter_target (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
   target->in_fifo = exists && S_ISFIFO (status.st_mode);
 #endif
   wb_core_enter (core, WB_IO, "open", 0);
-  target->fd = open_target (target);
+  target->fd = wb_name_open (
+      &target->name, target->facts.append, target->o_sync, target->require);
   code = target->fd < 0 ? errno : 0;
   wb_core_leave (core, WB_IO);
   target->in_fifo = FALSE;
@@ -562,21 +514,16 @@ void
 wb_target_undo_creation (WbTarget *target)
 {
   gboolean ours;
-  char *real;
 
-  if (!target->removable || wb_core_is_abandoned (target->core))
+  if (!target->name.removable || wb_core_is_abandoned (target->core))
     return;
   wb_core_enter (target->core, WB_IO, "stat", 0);
   ours = wb_name_is_ours (&target->name);
   wb_core_leave (target->core, WB_IO);
   if (!ours || wb_core_is_abandoned (target->core))
     return;
-  /* What a link leads to, not the link. */
   wb_core_enter (target->core, WB_IO, "unlink", 0);
-  real = target->sys->real_path (target->name.location);
-  if (real != NULL)
-    target->sys->unlink (real);
-  free (real);
+  wb_name_remove (&target->name);
   wb_core_leave (target->core, WB_IO);
 }
 

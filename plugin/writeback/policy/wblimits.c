@@ -45,6 +45,17 @@
 #define CUT_UNIT (4 * WB_BATCH)
 #define MANY_WINDOW (16 * WB_BATCH)
 
+/* So many times what wakes the I/O thread make a batch while the stream goes on,
+ * up to a batch: each write is a wake-up and two turns at the lock. 188-byte
+ * buffers, 64 KiB a write: 2.41 s of processor time a GB, 1 MiB: 1.74. */
+#define LIVELY_BATCH 16
+/* Where no write-out is controlled, nothing waits for a batch but its reader: up
+ * to so many at once, if they take no longer than this. /dev/null, 4096-byte
+ * buffers: 7960 MB/s with one batch, 10866 with four; tmpfs, lists, 2924 and 3276. */
+#define UNCONTROLLED_BATCHES 4
+#define UNCONTROLLED_WRITES_A_SECOND 125
+#define WAKES_A_SECOND 500
+
 /* A bound in disk time that falls, because the disk has turned slow, falls by
  * three quarters of what moves: the stream goes on at a quarter of the disk's
  * speed until the excess is gone, instead of standing still (100 to 10 MB/s
@@ -206,4 +217,34 @@ wb_limits_queue (WbQueueLimit *queue, const WbBounds *bounds,
       && wb_meter_rate (drain) >= FAST_DISK)
     queue->bound =
         MIN (queue->most, MAX (queue->most / FAST_PART, FAST_QUEUE_FLOOR));
+}
+
+guint64
+wb_limits_batches (
+    const WbQueueLimit *queue, const WbMeter *write, guint64 batch)
+{
+  guint64 most = MIN (
+      wb_meter_rate (write) / UNCONTROLLED_WRITES_A_SECOND, queue->bound / 4);
+
+  return CLAMP (most / batch, 1, UNCONTROLLED_BATCHES);
+}
+
+guint64
+wb_limits_lively_goal (
+    const WbQueueLimit *queue, guint64 wake, guint64 batches, guint64 batch)
+{
+  guint64 most = MIN (batches * batch, queue->bound / 4);
+
+  return MAX (wake, MIN (wake * LIVELY_BATCH * batches, most));
+}
+
+/* A caller that waits for room is woken for 2 ms of it at once where there is as
+ * much: each wake-up costs a switch of threads. tmpfs, 64 KiB buffers: 0.35 s of
+ * processor time a GB when woken for each half MiB, 0.32 for each MiB. 2 ms of
+ * what the disk does, which for sixteen files at full speed is 0.292 s; of this
+ * file's part of it, 0.324. */
+guint64
+wb_limits_wake (const WbQueueLimit *queue, guint64 rate)
+{
+  return MIN (rate / WAKES_A_SECOND, queue->bound / 4);
 }

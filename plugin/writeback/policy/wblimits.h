@@ -90,4 +90,15 @@ typedef struct
 void wb_limits_queue (WbQueueLimit *queue, const WbBounds *bounds,
     const WbMeter *write, const WbMeter *drain, guint64 written);
 
+/* How much room is worth waking a caller for who waits for it, on a disk that does
+ * `rate` bytes a second. */
+guint64 wb_limits_wake (const WbQueueLimit *queue, guint64 rate);
+/* How many batches one write may hold where no write-out is controlled. */
+guint64 wb_limits_batches (
+    const WbQueueLimit *queue, const WbMeter *write, guint64 batch);
+/* How many bytes are worth a write while the stream goes on, where `wake` are when it
+ * does not. */
+guint64 wb_limits_lively_goal (
+    const WbQueueLimit *queue, guint64 wake, guint64 batches, guint64 batch);
+
 G_END_DECLS
