@@ -59,7 +59,7 @@ ask_beside (Fixture *f, Asker *asker, guint index)
   asker->f = f;
   asker->index = index;
   thread = g_thread_new ("asker", ask, asker);
-  while (!g_atomic_int_get (&f->turn[index].waits))
+  while (!wb_turn_waits (&f->turn[index]))
     g_usleep (100);
   return thread;
 }

@@ -167,3 +167,14 @@ wb_turn_clear (WbTurn *turn)
   wb_cond_clear (&turn->condition);
   turn->turns = NULL;
 }
+
+gboolean
+wb_turn_waits (WbTurn *turn)
+{
+  gboolean waits;
+
+  wb_lock_acquire (&turn->turns->lock);
+  waits = turn->waits;
+  wb_lock_release (&turn->turns->lock);
+  return waits;
+}

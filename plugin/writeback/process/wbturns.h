@@ -61,5 +61,7 @@ void wb_turn_move (WbTurn *turn);
 void wb_turn_end (WbTurn *turn);
 /* Whoever waits for this turn, now or the next time, looks for something else. */
 void wb_turn_call_off (WbTurn *turn);
+/* Whether a thread waits for it, in line already. */
+gboolean wb_turn_waits (WbTurn *turn);
 
 G_END_DECLS
