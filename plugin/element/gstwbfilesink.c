@@ -116,6 +116,7 @@ gst_wb_file_sink_event (GstBaseSink *sink, GstEvent *event)
     if (file != NULL) {
       GST_DEBUG_OBJECT (self, "flush: starting again");
       wb_size_flush (&self->size);
+      wb_listener_post_news (self);
       wb_errors_begin_try (self);
       wb_file_flush (file);
       wb_file_unref (file);
@@ -258,6 +259,7 @@ static GstStateChangeReturn
 gst_wb_file_sink_change_state (GstElement *element, GstStateChange transition)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (element);
+  GstStateChangeReturn result;
 
   if (transition == GST_STATE_CHANGE_READY_TO_PAUSED)
     wb_errors_begin_try (self);
@@ -265,8 +267,11 @@ gst_wb_file_sink_change_state (GstElement *element, GstStateChange transition)
     wb_wait_set_paused (&self->wait, TRUE);
   else if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
     wb_wait_set_paused (&self->wait, FALSE);
-  return GST_ELEMENT_CLASS (gst_wb_file_sink_parent_class)
-      ->change_state (element, transition);
+  result = GST_ELEMENT_CLASS (gst_wb_file_sink_parent_class)
+               ->change_state (element, transition);
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_READY)
+    wb_listener_post_news (self);
+  return result;
 }
 
 static gboolean

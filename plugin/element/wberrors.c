@@ -25,6 +25,7 @@ void
 wb_errors_forget (WbErrors *errors)
 {
   errors->state = WB_ERRORS_NONE;
+  errors->try++;
 }
 
 /* With the object lock. What another thread is just posting is waited for, but not
@@ -46,22 +47,33 @@ wb_errors_begin_try (GstWbFileSink *self)
 {
   GST_OBJECT_LOCK (self);
   wait_until_posted (self);
-  self->errors.state = WB_ERRORS_NONE;
+  wb_errors_forget (&self->errors);
   GST_OBJECT_UNLOCK (self);
 }
 
-/* TRUE: it is the caller's to post, who then says was_posted(). FALSE:
- * somebody else has posted it. If another thread is just about to, that is
+guint
+wb_errors_get_try (GstWbFileSink *self)
+{
+  guint try;
+
+  GST_OBJECT_LOCK (self);
+  try = self->errors.try;
+  GST_OBJECT_UNLOCK (self);
+  return try;
+}
+
+/* TRUE: it is the caller's to post, who then says was_posted(). FALSE: the try is
+ * over, or somebody else has posted it. If another thread is just about to, that is
  * waited for, because a pipeline that goes to NULL in between would drop the
  * message, and EOS must not come before it; but not for longer than a state
  * change may wait, should a handler of the message be what waits for that. */
 static gboolean
-claim (GstWbFileSink *self)
+claim_in_try (GstWbFileSink *self, guint try)
 {
   gboolean first;
 
   GST_OBJECT_LOCK (self);
-  first = self->errors.state == WB_ERRORS_NONE;
+  first = self->errors.state == WB_ERRORS_NONE && self->errors.try == try;
   if (first) {
     self->errors.state = WB_ERRORS_BEING_POSTED;
     self->errors.poster = g_thread_self ();
@@ -70,6 +82,12 @@ claim (GstWbFileSink *self)
     wait_until_posted (self);
   GST_OBJECT_UNLOCK (self);
   return first;
+}
+
+static gboolean
+claim (GstWbFileSink *self)
+{
+  return claim_in_try (self, wb_errors_get_try (self));
 }
 
 static void
@@ -133,13 +151,13 @@ post_write_failure (
       ("%s: %s (errno %d)", error->call, reason, error->code));
 }
 
-void
-wb_errors_post (GstWbFileSink *self, const WbError *error)
+static void
+post_in_try (GstWbFileSink *self, const WbError *error, guint try)
 {
   g_autofree gchar *name = wb_messages_get_name (self);
   const gchar *reason = g_strerror (error->code);
 
-  if (error->kind == WB_ERROR_NONE || !claim (self))
+  if (error->kind == WB_ERROR_NONE || !claim_in_try (self, try))
     return;
   switch (error->kind) {
     case WB_ERROR_NONE:
@@ -212,12 +230,24 @@ wb_errors_post (GstWbFileSink *self, const WbError *error)
 }
 
 void
-wb_errors_post_of_file (GstWbFileSink *self, WbFile *file)
+wb_errors_post (GstWbFileSink *self, const WbError *error)
+{
+  post_in_try (self, error, wb_errors_get_try (self));
+}
+
+void
+wb_errors_post_news_of_file (GstWbFileSink *self, WbFile *file, guint try)
 {
   WbError error;
 
   if (wb_file_get_error (file, &error))
-    wb_errors_post (self, &error);
+    post_in_try (self, &error, try);
+}
+
+void
+wb_errors_post_of_file (GstWbFileSink *self, WbFile *file)
+{
+  wb_errors_post_news_of_file (self, file, wb_errors_get_try (self));
 }
 
 void

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Turns errors into messages, one a file, whoever meets it first. Owns WbErrors;
+ * Turns errors into messages, one a try, whoever meets it first. Owns WbErrors;
  * all of it is under the object lock. Bus handlers are the application's code
  * and run in here, so no lock may be held, the file's threads never enter, and
  * any other thread may.
@@ -21,6 +21,7 @@ typedef struct
     WB_ERRORS_BEING_POSTED,
     WB_ERRORS_POSTED
   } state;         /* one a try */
+  guint try;       /* its number */
   GThread *poster; /* only to compare */
   GCond posted;
 } WbErrors;
@@ -32,11 +33,15 @@ void wb_errors_forget (WbErrors *errors);
 
 /* A try begins, which is told of an error that stands: after READY, or a flush. */
 void wb_errors_begin_try (GstWbFileSink *self);
+guint wb_errors_get_try (GstWbFileSink *self);
 
 /* Does nothing if there is no error, or if one has been posted. */
 void wb_errors_post (GstWbFileSink *self, const WbError *error);
 /* The same with the file's first error. */
 void wb_errors_post_of_file (GstWbFileSink *self, WbFile *file);
+/* The same as news that came in this try; it says nothing in a later one, which
+ * is told by whatever it does with the file. */
+void wb_errors_post_news_of_file (GstWbFileSink *self, WbFile *file, guint try);
 /* An open that failed, or, if `stall` names a call, that hangs. */
 void wb_errors_post_open_failure (
     GstWbFileSink *self, const WbError *error, const WbStall *stall);

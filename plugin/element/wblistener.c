@@ -32,8 +32,8 @@ listener_log (gpointer data, WbLogLevel level, const char *source,
       "<%s> %s", listener->name, message);
 }
 
-void
-wb_listener_post_events (GstWbFileSink *self, WbFile *file)
+static void
+post_events (GstWbFileSink *self, WbFile *file, guint try)
 {
   WbEvents events = wb_file_take_events (file);
 
@@ -46,19 +46,31 @@ wb_listener_post_events (GstWbFileSink *self, WbFile *file)
   if ((events & WB_EVENT_SYNC_STALLED) != 0)
     wb_messages_warn_of_sync (self, file);
   if ((events & WB_EVENT_ERROR) != 0)
-    wb_errors_post_of_file (self, file);
+    wb_errors_post_news_of_file (self, file, try);
+}
+
+void
+wb_listener_post_events (GstWbFileSink *self, WbFile *file)
+{
+  post_events (self, file, wb_errors_get_try (self));
+}
+
+void
+wb_listener_post_news (GstWbFileSink *self)
+{
+  guint try = wb_errors_get_try (self); /* before there is a later one */
+  WbFile *file = wb_current_get (self);
+
+  if (file == NULL)
+    return;
+  post_events (self, file, try);
+  wb_file_unref (file);
 }
 
 static void
 post_news (GstElement *element, gpointer data)
 {
-  GstWbFileSink *self = (GstWbFileSink *) element;
-  WbFile *file = wb_current_get (self);
-
-  if (file == NULL)
-    return;
-  wb_listener_post_events (self, file);
-  wb_file_unref (file);
+  wb_listener_post_news ((GstWbFileSink *) element);
 }
 
 static void

@@ -18,5 +18,9 @@ WbListener wb_listener_new (GstWbFileSink *self);
 /* Posts what has happened since it was last called. Not on the file's threads,
  * and without a lock. */
 void wb_listener_post_events (GstWbFileSink *self, WbFile *file);
+/* The same for the current file, if there is one. At the end of a try: an ERROR
+ * of it must not come while a bin waits for the next one to preroll, because a
+ * bin takes any ERROR for that of its state change and waits no more. */
+void wb_listener_post_news (GstWbFileSink *self);
 
 G_END_DECLS
