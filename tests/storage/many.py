@@ -16,14 +16,16 @@ import storage
 from storage import BATCH, MIB, check, note
 
 DISK_MB_S = 250
-# What the files of a device share, and what each is granted all the same.
+# What the files of a device share, or one of them has if there are many, and what
+# each is granted all the same.
 DEVICE_BOUND = 256 * MIB
+FILE_BOUND = 8 * MIB
 FLOOR = 2 * BATCH
 VARIABLE = 'WBFILESINK_DEVICE_DIRTY_BYTES'
 
 
 class Case:
-    """bound: in the environment, bytes; None: the default of 256 MiB"""
+    """bound: in the environment, bytes; None: the default"""
 
     def __init__(self, name, files, size, bound=None, properties='', **load):
         self.name = name
@@ -36,7 +38,8 @@ class Case:
     def allowed(self):
         """The floors come on top: a file that joins is granted its own while
         the others still hold what they were granted before."""
-        return (self.bound or DEVICE_BOUND) + self.files * FLOOR
+        bound = self.bound or max(DEVICE_BOUND, self.files * FILE_BOUND)
+        return bound + self.files * FLOOR
 
 
 # So that bytes alone bound, and not disk time.
@@ -49,8 +52,10 @@ CASES = [
     # The first of them have filled whole windows when the last ones come.
     Case('16 files, one after the other', 16, '48M', bound=128 * MIB,
          properties=BYTES, stagger=0.03),
+    # 8 MiB a file are more than the device's 256 MiB.
+    Case('64 files', 64, '16M', properties=BYTES),
     # Small queues: 256 of them hold a gigabyte, not two.
-    Case('256 files', 256, '5M',
+    Case('256 files', 256, '5M', bound=DEVICE_BOUND,
          properties=f'{BYTES} max-queued-bytes={4 * BATCH}'),
     # Each file has its floor and no more.
     Case('256 files, another bound', 256, '6M', bound=64 * MIB,
