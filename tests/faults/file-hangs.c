@@ -213,6 +213,45 @@ test_degraded_and_back (FileRig *f, gconstpointer data)
   file_rig_assert_content (f);
 }
 
+/* What waits for a window that does not drain is the system's before its sync is
+ * given up, however long the write-back timeout is. */
+static void
+test_sync_lifts_the_window (FileRig *f, gconstpointer data)
+{
+  WbSyncResult result;
+  WbFileConfig config;
+  WbStats stats;
+  WbStall stall;
+  WbFile *file;
+  guint64 at = PIECE;
+
+  if (!WB_PLATFORM_LINUX) {
+    g_test_skip ("write-out is not controlled on this platform");
+    return;
+  }
+  fault_hang (FAULT_WAIT, 1);
+  file_rig_configure (f, &config);
+  config.bounds.sync_timeout_us = 4 * TIMEOUT_US;
+  config.bounds.writeback_timeout_us = FAULT_PATIENCE_US;
+  file = file_rig_open (f, &config);
+  for (; at < 3 * MIB; at += PIECE)
+    g_assert_cmpint (file_rig_push (f, file, at, PIECE, &stall), ==, WB_OK);
+  wb_file_get_stats (file, &stats);
+  g_assert_false (stats.degraded);
+  g_assert_cmpuint (stats.queued_bytes, >, 0);
+  g_assert_cmpint (
+      wb_file_wait_sync (file, wb_file_request_sync (file, WB_SYNC_FULL, TRUE),
+          WB_WAIT_STREAM, &result, &stall),
+      ==, WB_TIMEOUT);
+  wb_file_get_stats (file, &stats);
+  g_assert_cmpuint (stats.queued_bytes, ==, 0);
+  g_assert_cmpuint (stats.bytes_written, ==, 3 * MIB);
+  g_assert_true (stats.degraded);
+  fault_release ();
+  wb_file_close (file, &stats, &stall);
+  file_rig_assert_nothing_left (f);
+}
+
 /* A push that waits is told of a stall first; that is part of the time after
  * which it gives up. */
 static void
@@ -255,6 +294,7 @@ main (int argc, char **argv)
   ADD ("busy-while-left-behind", test_busy_while_left_behind);
   ADD ("hanging-write-and-back", test_hanging_write_and_back);
   ADD ("degraded-and-back", test_degraded_and_back);
+  ADD ("sync-lifts-the-window", test_sync_lifts_the_window);
   ADD ("stall-is-part-of-the-timeout", test_stall_is_part_of_the_timeout);
   return g_test_run ();
 }

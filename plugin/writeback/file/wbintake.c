@@ -413,6 +413,14 @@ wb_intake_add_sync (WbIntake *intake, guint64 token, guint kind)
   call_io_thread (intake);
 }
 
+gboolean
+wb_intake_is_waited_for (const WbIntake *intake)
+{
+  const WbItem *last = wb_queue_last (&intake->queue);
+
+  return last != NULL && last->size == 0;
+}
+
 void
 wb_intake_quit (WbIntake *intake)
 {

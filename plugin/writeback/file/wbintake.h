@@ -57,6 +57,9 @@ gboolean wb_intake_is_whole (const WbIntake *intake);
 /* Everything before it is to be written, then the sync's turn comes. */
 void wb_intake_add_sync (WbIntake *intake, guint64 token, guint kind)
     WB_REQUIRES (wb_locked);
+/* Whether a sync is the last of what is queued. */
+gboolean wb_intake_is_waited_for (const WbIntake *intake)
+    WB_REQUIRES (wb_locked);
 /* No more comes: what is queued is written without waiting for more. */
 void wb_intake_quit (WbIntake *intake) WB_REQUIRES (wb_locked);
 /* What is queued goes to `owners`, to be released without the lock. */

@@ -9,6 +9,9 @@
 
 #include <errno.h>
 
+/* Of the sync timeout: there must be time left to write, and to sync. */
+#define URGENT_PART 4
+
 struct _WbRetirer
 {
   WbCore *core;
@@ -231,8 +234,21 @@ idle_since (const WbRetirer *retirer, gint64 since_us) WB_REQUIRES (wb_locked)
   return MAX (since_us, wb_share_last_drained (retirer->share));
 }
 
+/* How long nothing may be retired before the window is given up. */
+static gint64
+room_patience (const WbRetirer *retirer, gboolean urgent)
+    WB_REQUIRES (wb_locked)
+{
+  const WbBounds *bounds = wb_core_bounds (retirer->core);
+  gint64 patience = bounds->writeback_timeout_us;
+
+  if (!urgent || patience < 0 || bounds->sync_timeout_us < 0)
+    return patience;
+  return MIN (patience, bounds->sync_timeout_us / URGENT_PART);
+}
+
 void
-wb_retirer_wait_for_room (WbRetirer *retirer, gint64 *since_us)
+wb_retirer_wait_for_room (WbRetirer *retirer, gboolean urgent, gint64 *since_us)
 {
   gint64 since;
 
@@ -243,8 +259,8 @@ wb_retirer_wait_for_room (WbRetirer *retirer, gint64 *since_us)
   if (*since_us == 0)
     *since_us = wb_core_now (retirer->core);
   since = idle_since (retirer, *since_us);
-  if (wb_core_wait_timed (retirer->core, WB_IO, since,
-          wb_core_bounds (retirer->core)->writeback_timeout_us)
+  if (wb_core_wait_timed (
+          retirer->core, WB_IO, since, room_patience (retirer, urgent))
       || since != idle_since (retirer, *since_us))
     return;
   retirer->degraded = TRUE;

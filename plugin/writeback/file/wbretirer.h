@@ -56,9 +56,10 @@ gboolean wb_retirer_may_write (const WbRetirer *retirer, guint64 offset,
     guint64 bytes) WB_REQUIRES (wb_locked);
 /* Holds the I/O thread until something was retired or another thing has happened;
  * when nothing is retired for the write-back timeout, the window is given up
- * (degraded). `*since_us` is 0 at first. */
-void wb_retirer_wait_for_room (WbRetirer *retirer, gint64 *since_us)
-    WB_REQUIRES (wb_locked, wb_io_thread);
+ * (degraded), and sooner with `urgent`: somebody waits for a sync, and would give
+ * up on what is queued. `*since_us` is 0 at first. */
+void wb_retirer_wait_for_room (WbRetirer *retirer, gboolean urgent,
+    gint64 *since_us) WB_REQUIRES (wb_locked, wb_io_thread);
 /* Ends the degraded state once the dirty bytes are back inside the window. */
 void wb_retirer_check_recovered (WbRetirer *retirer) WB_REQUIRES (wb_locked);
 

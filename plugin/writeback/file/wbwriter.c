@@ -251,7 +251,8 @@ wait_for_window (WbWriter *writer, guint64 generation)
   while (may_go_on (writer, generation)
       && !wb_retirer_may_write (
           writer->retirer, run->offset + writer->append_shift, run->bytes))
-    wb_retirer_wait_for_room (writer->retirer, &since);
+    wb_retirer_wait_for_room (
+        writer->retirer, wb_intake_is_waited_for (writer->intake), &since);
   wb_intake_set_waits (writer->intake, FALSE);
   return may_go_on (writer, generation);
 }
