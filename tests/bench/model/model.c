@@ -68,7 +68,7 @@ model_free (Model *model)
   g_queue_clear (&model->waiting);
   g_queue_clear (&model->timed);
   g_rand_free (model->rand);
-  g_free (model->state);
+  model->kind->destroy (model->state);
   g_free (model);
 }
 

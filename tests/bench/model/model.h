@@ -94,6 +94,8 @@ typedef struct
   const gchar *what;
   ModelSettings defaults;
   gpointer (*create) (const ModelSettings *settings);
+  /* What create() made; the requests in it are the owner's. */
+  void (*destroy) (gpointer state);
   /* Does what the device does up to @now: takes from model->waiting, gives to
    * model_answer(). Returns when it wants to be called again, or MODEL_NEVER;
    * a new request and an answer that went out are reasons of their own. */

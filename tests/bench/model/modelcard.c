@@ -238,6 +238,7 @@ const ModelKind model_card = {
       .stall_min = 0.5,
       .stall_max = 2 },
   .create = card_create,
+  .destroy = g_free,
   .run = card_run,
   .rest = card_rest,
 };

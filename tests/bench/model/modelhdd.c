@@ -107,6 +107,16 @@ hdd_create (const ModelSettings *settings)
   return hdd;
 }
 
+static void
+hdd_destroy (gpointer state)
+{
+  Hdd *hdd = state;
+
+  g_queue_clear (&hdd->commands);
+  g_queue_clear (&hdd->for_cache);
+  g_free (hdd);
+}
+
 /* --- the head --- */
 
 static gdouble
@@ -456,5 +466,6 @@ const ModelKind model_hdd = {
   .what = "7200 turns a minute, 180 MB/s, 8.9 ms a seek, queue, write cache",
   .defaults = { .rate = 180e6, .depth = 32, .cache = 64 << 20 },
   .create = hdd_create,
+  .destroy = hdd_destroy,
   .run = hdd_run,
 };

@@ -110,6 +110,7 @@ const ModelKind model_cloud = {
       .latency_min = 2 * MS,
       .latency_max = 10 * MS },
   .create = link_create,
+  .destroy = g_free,
   .run = link_run,
   .rest = link_rest,
 };
@@ -122,6 +123,7 @@ const ModelKind model_net = {
       .latency_min = 5 * MS,
       .latency_max = 5 * MS },
   .create = link_create,
+  .destroy = g_free,
   .run = link_run,
   .rest = link_rest,
 };

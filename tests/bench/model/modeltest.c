@@ -58,6 +58,8 @@ typedef struct
   const Question *question;
   Model *model;
   GRand *rand;
+  /* All of them, wherever they are. */
+  GPtrArray *requests;
   /* Not yet arrived; each arrives later than the one before. */
   GQueue coming;
   guint64 next_offset;
@@ -90,6 +92,7 @@ ask (Play *play, ModelOp op, gdouble at)
         : play->next_offset;
     play->next_offset += question->length;
   }
+  g_ptr_array_add (play->requests, request);
   g_queue_insert_sorted (&play->coming, request, by_arrival, NULL);
 }
 
@@ -105,7 +108,7 @@ take_answer (Play *play, ModelRequest *request)
     ask (play, MODEL_FLUSH, at);
   else
     ask (play, play->question->op, at);
-  g_free (request);
+  g_ptr_array_remove_fast (play->requests, request);
 }
 
 static gdouble
@@ -134,7 +137,9 @@ play_question (gconstpointer data)
 {
   const Question *question = data;
   ModelSettings settings = question->kind->defaults;
-  Play play = { .question = question, .rand = g_rand_new_with_seed (2) };
+  Play play = { .question = question,
+    .rand = g_rand_new_with_seed (2),
+    .requests = g_ptr_array_new_with_free_func (g_free) };
   gdouble now = 0, found;
   guint i;
 
@@ -154,10 +159,9 @@ play_question (gconstpointer data)
   g_assert_cmpfloat (found, >=, question->least);
   g_assert_cmpfloat (found, <=, question->most);
   g_assert_cmpfloat (play.model->counts.busy_s, <=, SECONDS * 1.1);
-  g_queue_clear_full (&play.coming, g_free);
-  g_queue_clear_full (&play.model->waiting, g_free);
-  g_queue_clear_full (&play.model->timed, g_free);
   model_free (play.model);
+  g_queue_clear (&play.coming);
+  g_ptr_array_unref (play.requests);
   g_rand_free (play.rand);
 }
 
