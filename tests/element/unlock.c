@@ -17,6 +17,9 @@
 
 /* Stop waits for a target that may come back: not for long here. */
 #define SMALL "max-queued-bytes=200000 sync-timeout=1000000000"
+/* A barrier ends at the same bound: it must not be reached before the test has
+ * begun to stop, on a machine that is busy with other things. */
+#define BOUNDED "sync-timeout=6000000000"
 /* Never gives up, so that what ends a wait is what the test does. */
 #define PATIENT "max-queued-bytes=200000 sync-timeout=18446744073709551615"
 
@@ -510,7 +513,7 @@ GST_START_TEST (test_barrier_and_step_and_null)
 {
   Stuck stuck;
 
-  stuck_barrier_begin (&stuck, "sync-timeout=2000000000");
+  stuck_barrier_begin (&stuck, BOUNDED);
   step (&stuck);
   wb_rig_state (stuck.rig, GST_STATE_NULL);
   fail_unless_equals_int (wb_task_flow (stuck.task, "push"), GST_FLOW_FLUSHING);
@@ -522,7 +525,7 @@ GST_START_TEST (test_barrier_and_null)
 {
   Stuck stuck;
 
-  stuck_barrier_begin (&stuck, "sync-timeout=2000000000");
+  stuck_barrier_begin (&stuck, BOUNDED);
   wb_rig_state (stuck.rig, GST_STATE_NULL);
   fail_unless_equals_int (wb_task_flow (stuck.task, "push"), GST_FLOW_FLUSHING);
   fail_unless_equals_int (wb_rig_count (stuck.rig, GST_MESSAGE_ERROR), 0);
