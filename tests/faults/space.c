@@ -114,6 +114,43 @@ test_required_size_is_impossible (Fixture *f, gconstpointer data)
   g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
 }
 
+/* Nothing is reserved in a file that others may append to: where nobody can say
+ * what is free either, what was required cannot be promised. */
+static void
+test_required_and_not_known (Fixture *f, gconstpointer data)
+{
+  make_old_file (f);
+  fault_fail (FAULT_FREE_SPACE, 1, G_MAXUINT, ENOSYS);
+  f->config.preallocate = WB_PREALLOCATE_REQUIRE;
+  f->config.mode = WB_OPEN_APPEND;
+  f->config.size_hint = MIB;
+  open_file (f);
+  g_assert_null (f->file);
+  g_assert_cmpint (f->error.code, ==, EOPNOTSUPP);
+  g_assert_cmpint (size_of_file (f), ==, OLD_SIZE);
+}
+
+/* Where nothing is reserved and the size is not known there is nothing that free
+ * space would be asked for: the answer of a server that is away would be waited
+ * for before the next write. */
+static void
+test_not_asked_for_nothing (Fixture *f, gconstpointer data)
+{
+  fault_fail (FAULT_RESERVE, 1, G_MAXUINT, EOPNOTSUPP);
+  f->config.preallocate = WB_PREALLOCATE_AUTO;
+  for (guint sized = 0; sized < 2; sized++) {
+    guint asked = fault_count (FAULT_FREE_SPACE);
+
+    f->config.size_hint = sized * MIB;
+    open_file (f);
+    g_assert_cmpint (fault_file_push (f->file, f->bytes, PIECE), ==, WB_OK);
+    g_assert_cmpint (
+        fault_file_sync (f->file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+    g_assert_cmpint (close_file (f), ==, WB_OK);
+    g_assert_cmpuint (fault_count (FAULT_FREE_SPACE) - asked, ==, sized);
+  }
+}
+
 /* An open that was given up leaves nothing, wherever in it that was. */
 static void
 test_open_is_given_up (Fixture *f, gconstpointer data)
@@ -237,6 +274,8 @@ main (int argc, char **argv)
   g_test_add ("/space/" path, Fixture, NULL, set_up, function, tear_down)
   ADD ("required-size-is-all", test_required_size_is_all);
   ADD ("required-size-is-impossible", test_required_size_is_impossible);
+  ADD ("required-and-not-known", test_required_and_not_known);
+  ADD ("not-asked-for-nothing", test_not_asked_for_nothing);
   ADD ("open-is-given-up", test_open_is_given_up);
   ADD ("nothing-replaces-a-file", test_nothing_replaces_a_file);
   ADD ("barrier-before-the-first-byte", test_barrier_before_the_first_byte);

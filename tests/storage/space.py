@@ -399,6 +399,18 @@ def within_quota(args, fs):
             check_trimmed(look(args, path))
 
 
+def not_counted(args):
+    """A tmpfs without a bound counts neither its blocks nor what is free."""
+    with storage.scratch(args) as directory, \
+            storage.mounted(directory, '-t', 'tmpfs', '-o', 'size=0', 'tmpfs'):
+        for properties in ('size-hint=4194304',
+                           'preallocate=require size-hint=4194304'):
+            result = play(args, properties, directory / 'file', 4 * MIB)
+            check(result['eos'] and not of_kind(result, 'warning'),
+                  f'{properties}: {result["messages"]}')
+            check_content(result, 4 * MIB)
+
+
 def cases_on(args, fs, disk):
     much = 'size-hint=419430400'
     return [
@@ -444,6 +456,8 @@ def main():
                     storage.throttled_disk(args, 0, fs, size=str(DISK)))
                 cases += [(f'{fs}: {name}', function) for name, function
                           in cases_on(args, fs, disk.directory)]
+            cases.append(('tmpfs: free space that nobody counts',
+                          lambda: not_counted(args)))
             return storage.run_cases(cases, args.only)
     except NotHere as reason:
         return storage.skip_all(reason)

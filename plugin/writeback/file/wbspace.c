@@ -131,7 +131,10 @@ reserve_next (WbSpace *space, guint64 high_water, guint64 write_end)
           prealloc, high_water, write_end, G_MAXUINT64, &offset, &length))
     return;
   expected = wb_prealloc_expected (prealloc, &source);
-  free = ask_free_space (space);
+  /* A server that is away would hold up the write behind it: not for nothing. */
+  free = space->facts->reserve_suits || source >= WB_SIZE_SEGMENT
+      ? ask_free_space (space)
+      : G_MAXUINT64;
   if (wb_core_is_abandoned (space->core))
     return;
   check_fit (space, high_water, expected, source, free);
@@ -221,7 +224,7 @@ static gboolean
 require (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread)
 {
   WbSizeSource source;
-  guint64 base = space->facts->base, size, end, have;
+  guint64 base = space->facts->base, size, end, have, free;
   int code;
 
   space->required = FALSE;
@@ -238,9 +241,13 @@ require (WbSpace *space) WB_REQUIRES (wb_locked, wb_io_thread)
   have = space->facts->append ? 0 : MIN (space->old_blocks, size);
   have -= MIN (have, wb_target_shared_bytes (space->target));
   space->report.wanted = size;
-  code = ask_free_space (space) < size - have ? ENOSPC : 0;
+  free = ask_free_space (space);
+  code = free < size - have ? ENOSPC : 0;
   if (code == 0 && size > G_MAXINT64 - base)
     code = EFBIG;
+  /* What can be neither reserved nor counted is no answer to a requirement. */
+  if (code == 0 && space->facts->append && free == G_MAXUINT64)
+    code = EOPNOTSUPP;
   /* Nothing is reserved beyond the end of a file that others may append to. */
   if (code == 0 && !space->facts->append)
     code =

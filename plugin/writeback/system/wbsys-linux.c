@@ -215,6 +215,12 @@ linux_free_space (int fd)
 
   if (fstatfs (fd, &status) != 0)
     return -1;
+  /* What has no blocks at all does not count them: tmpfs without a bound, FUSE
+   * without a statfs. */
+  if (status.f_blocks == 0) {
+    errno = ENOSYS;
+    return -1;
+  }
   /* Blocks are counted in fragments; f_bsize is what is best to write at once, and
    * may be larger on FUSE. */
   return (gint64) status.f_bavail * (gint64) status.f_frsize;
