@@ -12,6 +12,7 @@ the bound and say so, and when the server wakes up nothing of the file may be
 left behind. filesink gets the same beside it; what becomes of it is printed.
 """
 import contextlib
+import re
 import sys
 import tempfile
 
@@ -25,7 +26,7 @@ SYNC_TIMEOUT_S = 3
 # What the element promises on top of that, and as much again for a machine
 # that is emulated.
 LATE_S = 1 + 1
-BUSY, SYNC = '4', '12'
+BUSY, WRITE, SYNC = '4', '10', '12'
 RUN_TIMEOUT = 240
 
 
@@ -82,13 +83,18 @@ def must_be_durable(case):
     case.check_durable(STREAM)
 
 
-def check_answered(case, complaint, clean):
-    """EOS and NULL of the stream whose server has gone."""
+def check_bounds(case, clean):
     eos, null = case.one('eos'), case.one('null')
     check(float(eos['seconds']) <= SYNC_TIMEOUT_S + LATE_S, eos.line)
     check(float(null['seconds']) <= LATE_S, null.line)
     check(eos['clean'] == clean, eos.line)
     check(case.one('sync')['result'] == 'timeout', case.one('sync').line)
+
+
+def check_answered(case, complaint, clean):
+    """EOS and NULL of the stream whose server has gone: all of it is with the
+    kernel, and the sync hangs."""
+    check_bounds(case, clean)
     said = case.one(complaint)
     check(said['code'] == SYNC and 'has not returned for' in said.text,
           said.line)
@@ -96,14 +102,25 @@ def check_answered(case, complaint, clean):
     check(not case.all(other), f'{len(case.all(other))} {other}s as well')
 
 
-def must_answer(case, complaint, clean):
+def check_lost(case):
+    """The write hangs, and what is queued behind it never left: an error,
+    whatever on-sync-timeout is."""
+    check_bounds(case, '0')
+    said = case.one('error')
+    check(said['code'] == WRITE
+          and re.search(r'has not returned for .* [1-9][0-9]* bytes that were '
+                        'accepted are not written', said.text), said.line)
+    check(not case.all('warning'), f'{len(case.all("warning"))} warnings')
+
+
+def must_answer(case, check_first, *words):
     case.note()
     left, gone = case.one('left'), case.one('gone', AGAIN)
     refused, again = case.one('refused', AGAIN), case.one('opened', AGAIN)
     note(f'left behind: {left["threads"]} threads, {left["fds"]} fds; '
          f'gone after the server woke up: {gone["threads"]} threads, '
          f'{gone["fds"]} fds')
-    check_answered(case, complaint, clean)
+    check_first(case, *words)
     check(int(left['threads']) > 0, 'no thread was left behind: nothing hung')
     # Of the element; the base class adds one of its own to a failed start.
     busy = case.all('error', AGAIN)[0]
@@ -121,9 +138,11 @@ CASES = (
     ('the server answers nothing and is back', 'frozen', must_be_durable),
     ('the server is restarted', 'restarted', must_be_durable),
     ('the server is gone: a warning', 'warn',
-     lambda case: must_answer(case, 'warning', '1')),
+     lambda case: must_answer(case, check_answered, 'warning', '1')),
     ('the server is gone: an error', 'error',
-     lambda case: must_answer(case, 'error', '0')),
+     lambda case: must_answer(case, check_answered, 'error', '0')),
+    ('the server is gone, and bytes are queued', 'queued',
+     lambda case: must_answer(case, check_lost)),
 )
 
 
