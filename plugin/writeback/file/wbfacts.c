@@ -48,6 +48,7 @@ wb_facts_find (WbTargetFacts *facts, const WbSys *sys, int fd, WbName *name)
     size = status.st_size;
   else if (facts->regular || facts->block_device)
     size = MAX (sys->size (fd), 0);
+  facts->message = !facts->regular && !facts->block_device && !facts->pipe;
   facts->size_at_open = (guint64) size;
   facts->base = facts->append ? (guint64) size : 0;
   if (facts->regular)

@@ -20,6 +20,7 @@ typedef struct
   gboolean regular, block_device;
   gboolean fifo;
   gboolean pipe;        /* a FIFO or a socket: it may be fed in parts */
+  gboolean message;     /* a device that takes a write as one message */
   gboolean seekable;    /* has positions */
   gboolean created;     /* by this open */
   guint64 own_device;   /* of a block device: the disk itself */

@@ -147,19 +147,10 @@ is_worth_writing (const WbIntake *intake) WB_REQUIRES (wb_locked)
       || intake->quit || intake->caller_wants_room || last->size == 0;
 }
 
-/* A device takes a write as a message: it is given pieces as they came. */
-static gboolean
-is_device (const WbIntake *intake)
-{
-  const WbTargetFacts *facts = intake->facts;
-
-  return !facts->regular && !facts->block_device && !facts->pipe;
-}
-
 gboolean
 wb_intake_is_whole (const WbIntake *intake)
 {
-  return intake->unbuffered || is_device (intake);
+  return intake->unbuffered || intake->facts->message;
 }
 
 /* The most that one write may take from here: to the end of a batch. Unbuffered, a
@@ -532,7 +523,7 @@ void
 wb_intake_take (WbIntake *intake, WbBatchRun *run)
 {
   intake->lively = TRUE;
-  if (is_device (intake))
+  if (intake->facts->message)
     wb_queue_take_whole (&intake->queue, run, write_limit (intake));
   else
     wb_queue_take (&intake->queue, run, write_limit (intake));
