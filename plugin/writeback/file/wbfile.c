@@ -214,22 +214,26 @@ wb_file_take_events (WbFile *file)
 
 /* --- the streaming thread ------------------------------------------------------------------ */
 
-/* A sync at an interval that does not come back holds nothing up, but is told. */
-static void
-look_at_syncer (WbFile *file) WB_REQUIRES (wb_locked)
+/* A sync at an interval that does not come back holds nothing up, but is told.
+ * FALSE: the file has failed. */
+static gboolean
+look_around (WbFile *file) WB_REQUIRES (wb_locked)
 {
-  if (!wb_syncer_is_stalled (file->rooms.syncer))
-    return;
-  wb_core_raise (file->rooms.core, WB_EVENT_SYNC_STALLED);
-  wb_core_notify (file->rooms.core);
+  if (wb_syncer_is_stalled (file->rooms.syncer)) {
+    wb_core_raise (file->rooms.core, WB_EVENT_SYNC_STALLED);
+    wb_core_notify (file->rooms.core);
+  }
+  return !wb_core_has_error (file->rooms.core);
 }
 
 /* Unchecked: it returns with the lock only on WB_OK. */
 WB_UNCHECKED WbStatus
 wb_file_begin (WbFile *file, gsize bytes, WbStall *stall)
 {
-  if (!wb_core_lock_if_calm (file->rooms.core))
-    look_at_syncer (file);
+  if (!wb_core_lock_if_calm (file->rooms.core) && !look_around (file)) {
+    wb_core_unlock (file->rooms.core);
+    return WB_FAILED;
+  }
   return wb_intake_begin (file->rooms.intake, bytes, stall);
 }
 

@@ -43,11 +43,9 @@ struct _WbIntake
   WbQueue queue WB_GUARDED_BY (wb_locked);
   guint64 queued WB_GUARDED_BY (wb_locked);   /* bytes, those taken included */
   guint64 accepted WB_GUARDED_BY (wb_locked); /* bytes ever */
-  /* where the next buffer goes */
-  guint64 push_offset WB_GUARDED_BY (wb_locked);
-  /* of it, from the base, at the last seek */
-  guint64 furthest WB_GUARDED_BY (wb_locked);
-  guint64 generation WB_GUARDED_BY (wb_locked); /* counts flushes */
+  guint64 push_offset WB_GUARDED_BY (wb_locked); /* of the next buffer */
+  guint64 furthest WB_GUARDED_BY (wb_locked);    /* of them, before a seek */
+  guint64 generation WB_GUARDED_BY (wb_locked);  /* counts flushes */
   gboolean restart_pending WB_GUARDED_BY (wb_locked);
   gboolean quit WB_GUARDED_BY (wb_locked);
 
@@ -57,16 +55,14 @@ struct _WbIntake
   /* the I/O thread, as the streaming thread sees it */
   IoState io_state WB_GUARDED_BY (wb_locked);
   gboolean lively WB_GUARDED_BY (wb_locked); /* something was just written */
-  /* of what was accepted ever: it is written now */
-  guint64 due WB_GUARDED_BY (wb_locked);
+  guint64 due WB_GUARDED_BY (wb_locked); /* of accepted: it is written now */
   gboolean waits_for_window WB_GUARDED_BY (wb_locked);
 
   /* a push that waits for room */
   gboolean caller_wants_room WB_GUARDED_BY (wb_locked);
-  guint64 stall_told WB_GUARDED_BY (wb_locked); /* progress + 1; 0: none was */
-  /* since when a push waits, if it was told */
-  gint64 room_wait_us WB_GUARDED_BY (wb_locked);
-  gint64 held_us WB_GUARDED_BY (wb_locked); /* the last push, to be said */
+  guint64 stall_told WB_GUARDED_BY (wb_locked);  /* progress + 1; 0: none was */
+  gint64 room_wait_us WB_GUARDED_BY (wb_locked); /* since when, if it was */
+  gint64 held_us WB_GUARDED_BY (wb_locked);      /* the last push, to be said */
   const char *held_for WB_GUARDED_BY (wb_locked);
 
   guint64 seeks WB_GUARDED_BY (wb_locked);
@@ -239,7 +235,8 @@ why_held (const WbIntake *intake) WB_REQUIRES (wb_locked)
   return intake->waits_for_window ? "the window is full" : "the queue is full";
 }
 
-static WbStatus
+/* Kept out of those who call it for each buffer, as copy_blocks(). */
+static G_GNUC_NO_INLINE WbStatus
 wait_for_room (WbIntake *intake, gsize bytes, WbStall *stall)
     WB_REQUIRES (wb_locked)
 {
@@ -279,12 +276,11 @@ wait_for_room (WbIntake *intake, gsize bytes, WbStall *stall)
 WB_UNCHECKED WbStatus
 wb_intake_begin (WbIntake *intake, gsize bytes, WbStall *stall)
 {
-  WbStatus status = WB_OK;
+  WbStatus status;
 
-  if (wb_core_has_error (intake->core))
-    status = WB_FAILED;
-  else if (!has_room (intake, bytes))
-    status = wait_for_room (intake, bytes, stall);
+  if (G_LIKELY (has_room (intake, bytes)))
+    return WB_OK;
+  status = wait_for_room (intake, bytes, stall);
   if (status != WB_OK)
     wb_core_unlock (intake->core);
   return status;
@@ -299,22 +295,31 @@ accept (WbIntake *intake, gsize size) WB_REQUIRES (wb_locked)
 }
 
 /* Of a large piece each block is copied without the lock, or others would wait for
- * that (12 MB: 8 to 32 ms). */
-void
-wb_intake_copy (WbIntake *intake, const void *data, gsize size)
+ * that (12 MB: 8 to 32 ms). What is left is returned. */
+static G_GNUC_NO_INLINE gsize
+copy_blocks (WbIntake *intake, const guint8 *data, gsize size)
+    WB_REQUIRES (wb_locked)
 {
-  const guint8 *bytes = data;
-
-  for (; size > WB_BLOCK_SIZE; size -= WB_BLOCK_SIZE, bytes += WB_BLOCK_SIZE) {
+  for (; size > WB_BLOCK_SIZE; size -= WB_BLOCK_SIZE, data += WB_BLOCK_SIZE) {
     WbBlock *block = wb_queue_stage (&intake->queue);
 
     wb_core_unlock (intake->core);
-    memcpy (wb_block_data (block), bytes, WB_BLOCK_SIZE);
+    memcpy (wb_block_data (block), data, WB_BLOCK_SIZE);
     wb_core_lock (intake->core);
     wb_queue_add_block (&intake->queue, intake->push_offset, block);
     accept (intake, WB_BLOCK_SIZE);
   }
-  wb_queue_copy (&intake->queue, intake->push_offset, bytes, size);
+  return size;
+}
+
+void
+wb_intake_copy (WbIntake *intake, const void *data, gsize size)
+{
+  const guint8 *end = (const guint8 *) data + size;
+
+  if (G_UNLIKELY (size > WB_BLOCK_SIZE))
+    size = copy_blocks (intake, data, size);
+  wb_queue_copy (&intake->queue, intake->push_offset, end - size, size);
   accept (intake, size);
 }
 

@@ -25,7 +25,8 @@ void wb_intake_set_up (WbIntake *intake) WB_REQUIRES (wb_locked);
 
 /* --- the streaming thread ----------------------------------------------------------- */
 
-/* Waits until `bytes` fit; see wb_file_begin(). Unlocks unless it returns WB_OK. */
+/* Waits until `bytes` fit; see wb_file_begin(). The file has not failed yet. Unlocks
+ * unless it returns WB_OK. */
 WbStatus wb_intake_begin (WbIntake *intake, gsize bytes, WbStall *stall)
     WB_REQUIRES (wb_locked, wb_stream_thread);
 /* Lets go of the lock while it copies a large piece. */
