@@ -102,6 +102,27 @@ fault_release (void)
 }
 
 void
+fault_any (GRand *rand, guint most_us)
+{
+  static const int codes[] = { EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EACCES,
+    EINVAL, ENOSYS, EOPNOTSUPP, ESPIPE, EINTR };
+
+  for (gint n = g_rand_int_range (rand, 1, 4); n > 0; n--) {
+    FaultCall call = g_rand_int_range (rand, 0, FAULT_CALLS);
+    guint nth = (guint) g_rand_int_range (rand, 1, 20);
+
+    if (g_rand_boolean (rand))
+      fault_delay (call, nth, g_rand_int_range (rand, 1, (gint) most_us));
+    else
+      fault_fail (call, nth, (guint) g_rand_int_range (rand, 1, 4),
+          codes[g_rand_int_range (rand, 0, G_N_ELEMENTS (codes))]);
+  }
+  if (g_rand_int_range (rand, 0, 4) == 0)
+    fault_shorten_writes ((gsize) g_rand_int_range (rand, 1000, 100000));
+  fault_interrupt_writes (g_rand_int_range (rand, 0, 4) == 0);
+}
+
+void
 fault_ideal_disk (gboolean ideal)
 {
   pthread_mutex_lock (&lock);

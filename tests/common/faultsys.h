@@ -45,6 +45,9 @@ void fault_shorten_writes (gsize most);
 /* Every write says EINTR, then EAGAIN, then goes through. */
 void fault_interrupt_writes (gboolean interrupt);
 void fault_release (void);
+/* One to three calls, each the Nth of its kind, fail with any number or take up to
+ * `most_us`; writes may be short or interrupted. */
+void fault_any (GRand *rand, guint most_us);
 /* Whatever the disk under the test may be: space, write-out and syncs succeed
  * at once and reach nothing. Only what makes the file's content goes to the
  * system, so that a test can bound the time of what it does itself. */

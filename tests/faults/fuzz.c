@@ -6,7 +6,8 @@
  *
  * A run is made of one number. Half of the runs are tame: what they do has one
  * outcome, and the file is compared with it byte for byte. The others are wild:
- * each byte of the file is one that was asked for at that place, or a hole.
+ * each byte of the file is one that was asked for at that place, or a hole; and
+ * for half of these the disk's calls fail, are slow or hang for a while.
  * Files are sparse and terabytes long; only what lies in them is read.
  *
  *   FUZZ_SECONDS  how long (5)
@@ -35,6 +36,7 @@
 #define OPERATIONS 120
 #define MOST_BYTES (G_GUINT64_CONSTANT (4) << 20)
 #define OLD_BYTES 100000
+#define SLOW_US (200 * 1000)
 
 /* What GStreamer itself has to say of such input: its pads of events that are
  * out of order, its base class of segments that cannot be reckoned with. */
@@ -717,6 +719,22 @@ set_mode (Run *run, const gchar *path)
   run->base = mode == 1 ? OLD_BYTES : 0;
 }
 
+/* Calls fail, are slow, or take longer than what is waited for them. */
+static void
+spoil_the_disk (Run *run)
+{
+  static const guint64 timeouts[] = { GST_SECOND / 20, GST_SECOND,
+    60 * GST_SECOND };
+  GRand *rand = run->rand;
+
+  fault_any (rand, SLOW_US);
+  g_object_set (run->rig->sink, "sync-timeout",
+      timeouts[g_rand_int_range (rand, 0, G_N_ELEMENTS (timeouts))],
+      "writeback-timeout", (guint64) g_rand_int_range (rand, 0, GST_SECOND),
+      "max-transient-error-timeout", chance (rand, 2) ? 10 : 0,
+      "on-sync-timeout", g_rand_int_range (rand, 0, 2), NULL);
+}
+
 static void
 set_properties (Run *run)
 {
@@ -742,6 +760,8 @@ set_properties (Run *run)
       "buffer-size", (guint) any_u64 (rand), "sync-interval",
       chance (rand, 3) ? (guint64) 1000000 : 0, "async",
       run->tame || chance (rand, 2), NULL);
+  if (!run->tame && chance (rand, 2))
+    spoil_the_disk (run);
 }
 
 static void
