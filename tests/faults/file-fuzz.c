@@ -37,6 +37,7 @@ typedef struct
   WbFileConfig config;
   WbFile *file;
   GRand *rand;
+  guint32 other_seed;
   gboolean faulty;
 
   /* What the file holds if everything comes into it, from its first byte. */
@@ -240,7 +241,7 @@ static gpointer
 disturb (gpointer data)
 {
   Run *run = data;
-  GRand *rand = g_rand_new_with_seed ((guint32) run->held + 1);
+  GRand *rand = g_rand_new_with_seed (run->other_seed);
   WbBounds bounds = run->config.bounds;
 
   while (!g_atomic_int_get (&run->over)) {
@@ -282,6 +283,7 @@ set_up (Run *run, guint64 seed)
   g_autofree gchar *old = g_malloc0 (OLD_SIZE);
 
   run->rand = g_rand_new_with_seed ((guint32) seed);
+  run->other_seed = g_rand_int (run->rand);
   fault_file_init (&run->output);
   fault_file_configure (&run->output, 64 * KIB, config);
   fault_ideal_disk (chance (run->rand, 2));
