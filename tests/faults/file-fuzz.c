@@ -331,11 +331,14 @@ end (Run *run, guint64 seed)
   if (synced == WB_OK)
     wb_file_note_result (run->file, result, 1);
   closed = wb_file_close (run->file, &stats, &stall);
-  if (!run->faulty && run->config.bounds.sync_timeout_us < 0) {
-    g_assert_cmpint (synced, ==, WB_OK);
-    g_assert_cmpint (closed, ==, WB_OK);
-    g_assert_cmpint (result, !=, WB_RESULT_FAILED);
-  }
+  if (!run->faulty && run->config.bounds.sync_timeout_us < 0
+      && (synced != WB_OK || closed != WB_OK || result == WB_RESULT_FAILED))
+    g_error ("FUZZ_SEED=%" G_GUINT64_FORMAT
+             ": nothing was to fail: sync %d, result %s, close %d, %s at "
+             "%" G_GUINT64_FORMAT ": %s",
+        seed, synced, wb_sync_result_name (result), closed,
+        stats.error.call != NULL ? stats.error.call : "no call",
+        stats.error.offset, g_strerror (stats.error.code));
   if (stats.error.kind != WB_ERROR_NONE)
     g_assert_cmpint (closed, !=, WB_OK);
   assert_nothing_left (run);

@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "policy/wbbudget.h"
 #include "policy/wblimits.h"
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
@@ -186,6 +187,130 @@ test_queue (void)
   g_assert_cmpuint (queue.most, ==, 32 * MIB);
 }
 
+/* --- the loop: pieces make the rate, and the rate makes the pieces ------------- */
+
+/* A disk that seeks, and this file with others like it on it, one after the
+ * other. */
+typedef struct
+{
+  const gchar *name;
+  guint files;
+  gint64 seek_us; /* for each piece */
+  guint64 rate;   /* bytes/s */
+  gint64 dirty_time_us;
+  gint64 sync_interval_us;
+} Disk;
+
+static const Disk disks[] = {
+  { "spinning, alone", 1, 15000, 180 * MB, SECOND, 0 },
+  { "spinning, alone, little time", 1, 15000, 180 * MB, SECOND / 10, 0 },
+  { "spinning, 2 files", 2, 15000, 180 * MB, SECOND, 0 },
+  { "spinning, 16 files, syncs", 16, 15000, 180 * MB, SECOND, SECOND },
+  { "spinning, 64 files", 64, 15000, 180 * MB, SECOND, 0 },
+  { "spinning, 128 files, little time", 128, 15000, 180 * MB, SECOND / 10, 0 },
+  { "a card, 2 files, syncs", 2, 200000, 20 * MB, SECOND, 5 * SECOND },
+  { "a stick", 1, 50000, 5 * MB, SECOND, 0 },
+  { "no seeks, 4 files", 4, 100, 300 * MB, SECOND, 0 },
+};
+
+typedef struct
+{
+  const Disk *disk;
+  WbBounds bounds;
+  WbMeter drain, all;
+  WbDiskView view;
+  WbWindow window;
+} Loop;
+
+static void
+loop_begin (Loop *loop, const Disk *disk, guint64 rate)
+{
+  WbBudgetReason reason;
+
+  *loop = (Loop){ .disk = disk, .bounds = bounds };
+  loop->bounds.max_dirty_time_us = disk->dirty_time_us;
+  loop->bounds.sync_interval_us = disk->sync_interval_us;
+  loop->drain = meter_of (rate);
+  loop->all = meter_of (rate * disk->files);
+  loop->view = (WbDiskView){ .drain = &loop->drain,
+    .disk = &loop->all,
+    .share = G_MAXUINT64,
+    .sharing = disk->files,
+    .fast_part = wb_limits_fast_window (&loop->bounds) };
+  if (disk->files > 1)
+    loop->view.share =
+        wb_budget_dirty (disk->files, G_MAXUINT64, G_MAXUINT64, &reason)
+        / disk->files;
+  wb_limits_window (&loop->window, &loop->bounds, &loop->view, 0);
+}
+
+/* A piece of each file: the next one of this file waits for them all. How long
+ * that took, us. */
+static gint64
+loop_piece (Loop *loop, gint64 stall_us)
+{
+  const Disk *disk = loop->disk;
+  guint64 piece = MIN (loop->window.chunk_size, loop->window.size / 2);
+  gint64 each = disk->seek_us + (gint64) (piece * SECOND / disk->rate);
+  gint64 took = each * disk->files + stall_us;
+
+  wb_meter_note (&loop->drain, piece, took, TRUE);
+  wb_meter_note (&loop->all, piece * disk->files, took, TRUE);
+  wb_limits_window (&loop->window, &loop->bounds, &loop->view, piece);
+  return took;
+}
+
+static void
+assert_near (guint64 found, guint64 expected, guint64 percent, const Disk *disk)
+{
+  guint64 off = found > expected ? found - expected : expected - found;
+
+  if (off > expected / 100 * percent)
+    g_error ("%s: %" G_GUINT64_FORMAT " bytes, not about %" G_GUINT64_FORMAT,
+        disk->name, found, expected);
+}
+
+/* The disk writes for two thirds of its time, at least. */
+static void
+assert_worth_a_seek (const Loop *loop)
+{
+  guint64 piece = MIN (loop->window.chunk_size, loop->window.size / 2);
+
+  if (piece * SECOND / loop->disk->rate < 2 * (guint64) loop->disk->seek_us)
+    g_error (
+        "%s: pieces of %" G_GUINT64_FORMAT " bytes", loop->disk->name, piece);
+}
+
+/* From whatever a file begins with, a disk that does not change ends at the same
+ * window; and after a stall it is back in the time of three samples, or after some
+ * pieces if they take longer. */
+static void
+test_no_spiral (gconstpointer data)
+{
+  static const guint64 rates[] = { MB / 10, MB, 8 * MB, 60 * MB, 2000 * MB };
+  const Disk *disk = data;
+  guint64 settled = 0;
+
+  for (guint r = 0; r < G_N_ELEMENTS (rates); r++) {
+    gint64 took = 0;
+    Loop loop;
+    guint i;
+
+    loop_begin (&loop, disk, rates[r]);
+    for (i = 0; i < 300; i++)
+      loop_piece (&loop, 0);
+    if (r == 0)
+      settled = loop.window.size;
+    assert_near (loop.window.size, settled, 3, disk);
+    assert_worth_a_seek (&loop);
+    loop_piece (&loop, 5 * SECOND);
+    for (i = 0; i < 8 || took < 3 * WB_METER_SAMPLE_US; i++)
+      took += loop_piece (&loop, 0);
+    assert_near (loop.window.size, settled, 10, disk);
+  }
+  g_test_message ("%s: %.1f MB", disk->name, settled / 1e6);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -199,5 +324,11 @@ main (int argc, char **argv)
   g_test_add_func ("/limits/share", test_share);
   g_test_add_func ("/limits/fast-disk", test_fast_disk);
   g_test_add_func ("/limits/queue", test_queue);
+  for (guint i = 0; i < G_N_ELEMENTS (disks); i++) {
+    g_autofree gchar *path =
+        g_strdup_printf ("/limits/no-spiral/%s", disks[i].name);
+
+    g_test_add_data_func (path, &disks[i], test_no_spiral);
+  }
   return g_test_run ();
 }
