@@ -150,6 +150,25 @@ is_seekable (GstWbFileSink *self)
   return seekable;
 }
 
+/* A pipeline asks for the latency when it begins to play, and when it changes. The
+ * base class answers for a sink that does not wait for the clock, whatever stands
+ * upstream, so upstream is asked here. */
+static gboolean
+gst_wb_file_sink_query_element (GstElement *element, GstQuery *query)
+{
+  g_autoptr (GstQuery) ours = NULL;
+  gboolean live = TRUE;
+
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY) {
+    ours = gst_query_new_latency ();
+    if (gst_pad_peer_query (GST_BASE_SINK_PAD (element), ours))
+      gst_query_parse_latency (ours, &live, NULL, NULL);
+    wb_settings_set_unhurried (GST_WB_FILE_SINK (element), !live);
+  }
+  return GST_ELEMENT_CLASS (gst_wb_file_sink_parent_class)
+      ->query (element, query);
+}
+
 static gboolean
 gst_wb_file_sink_query (GstBaseSink *sink, GstQuery *query)
 {
@@ -199,6 +218,7 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   WbFile *file = NULL;
 
   wb_settings_fix_buffer_size (self);
+  wb_settings_set_unhurried (self, FALSE);
   GST_OBJECT_LOCK (self);
   wb_errors_forget (&self->errors);
   wb_current_forget (&self->current);
@@ -348,6 +368,7 @@ gst_wb_file_sink_class_init (GstWbFileSinkClass *klass)
       "The wbfilesink authors");
   gst_element_class_add_static_pad_template (element_class, &sink_template);
 
+  element_class->query = GST_DEBUG_FUNCPTR (gst_wb_file_sink_query_element);
   sink_class->start = GST_DEBUG_FUNCPTR (gst_wb_file_sink_start);
   sink_class->stop = GST_DEBUG_FUNCPTR (gst_wb_file_sink_stop);
   sink_class->query = GST_DEBUG_FUNCPTR (gst_wb_file_sink_query);

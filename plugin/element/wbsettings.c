@@ -344,6 +344,7 @@ current_bounds (const WbSettings *settings)
     .sync_interval_us = settings->sync_interval == 0
         ? 0
         : MAX (to_us (settings->sync_interval), 0),
+    .unhurried = settings->unhurried,
   };
 
   return bounds;
@@ -364,6 +365,22 @@ wb_settings_apply_bounds (GstWbFileSink *self)
     wb_file_set_bounds (file, &bounds);
   }
   GST_OBJECT_UNLOCK (self);
+}
+
+void
+wb_settings_set_unhurried (GstWbFileSink *self, gboolean unhurried)
+{
+  gboolean changed;
+
+  GST_OBJECT_LOCK (self);
+  changed = self->settings.unhurried != unhurried;
+  self->settings.unhurried = unhurried;
+  GST_OBJECT_UNLOCK (self);
+  if (!changed)
+    return;
+  GST_DEBUG_OBJECT (
+      self, "upstream is %s", unhurried ? "not live" : "live, or not known");
+  wb_settings_apply_bounds (self);
 }
 
 void

@@ -35,6 +35,9 @@ typedef struct
   WbOnSyncTimeout on_sync_timeout;
   GstClockTime writeback_timeout;
   GstClockTime sync_interval;
+
+  /* No property: what upstream says of itself. */
+  gboolean unhurried;
 } WbSettings;
 
 /* For class_init: the properties, and what sets and gets them. */
@@ -57,6 +60,8 @@ void wb_settings_fix_buffer_size (GstWbFileSink *self);
 void wb_settings_fill_config (const WbSettings *settings, WbFileConfig *config);
 /* Tells the open file, if there is one, what its bounds are now. */
 void wb_settings_apply_bounds (GstWbFileSink *self);
+/* Whether nothing upstream is live; until it is known, something is. */
+void wb_settings_set_unhurried (GstWbFileSink *self, gboolean unhurried);
 /* What is synced at the end of the stream. */
 WbSyncKind wb_settings_get_sync_kind (GstWbFileSink *self);
 /* Whether giving up after sync-timeout is an error. */

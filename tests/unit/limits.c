@@ -4,6 +4,7 @@
  */
 #include "policy/wbbudget.h"
 #include "policy/wblimits.h"
+#include "policy/wbstep.h"
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 #define MB G_GUINT64_CONSTANT (1000000)
@@ -187,6 +188,33 @@ test_queue (void)
   g_assert_cmpuint (queue.most, ==, 32 * MIB);
 }
 
+/* A copy on one disk: whole chunks, so that the head moves less. But not where
+ * something live waits, nothing is read, or there is no head. */
+static void
+test_unhurried (void)
+{
+  for (guint i = 0; i < 16; i++) {
+    WbMeter meter = meter_of ((i & 4) != 0 ? 2000 * MB : 60 * MB);
+    WbBounds with = bounds;
+    WbDiskView view = { .drain = &meter,
+      .disk = &meter,
+      .share = G_MAXUINT64,
+      .sharing = 1,
+      .is_read = (i & 2) != 0,
+      .by_sync = (i & 8) != 0 };
+    WbWindow window = { 0 };
+
+    with.unhurried = (i & 1) != 0;
+    wb_limits_window (&window, &with, &view, 0);
+    if (i == 3)
+      g_assert_cmpuint (window.start_step, ==, WB_START_STEP_LONG);
+    else if ((i & 8) == 0)
+      g_assert_cmpuint (window.start_step, <=, WB_START_STEP);
+    else
+      g_assert_cmpuint (window.start_step, ==, meter.rate / 15);
+  }
+}
+
 /* --- the loop: pieces make the rate, and the rate makes the pieces ------------- */
 
 /* A disk that seeks, and this file with others like it on it, one after the
@@ -324,6 +352,7 @@ main (int argc, char **argv)
   g_test_add_func ("/limits/share", test_share);
   g_test_add_func ("/limits/fast-disk", test_fast_disk);
   g_test_add_func ("/limits/queue", test_queue);
+  g_test_add_func ("/limits/unhurried", test_unhurried);
   for (guint i = 0; i < G_N_ELEMENTS (disks); i++) {
     g_autofree gchar *path =
         g_strdup_printf ("/limits/no-spiral/%s", disks[i].name);

@@ -500,6 +500,7 @@ static void
 make_step (WbRetirer *retirer, const WbStep *step)
     WB_REQUIRES (wb_locked, wb_retire_thread)
 {
+  gboolean unhurried = wb_core_bounds (retirer->core)->unhurried;
   WbVerdict verdict;
   guint64 cleaned;
   gint64 began;
@@ -519,6 +520,8 @@ make_step (WbRetirer *retirer, const WbStep *step)
   began = g_get_monotonic_time ();
   verdict = wb_target_make_step (retirer->target, step);
   say_step (retirer, step, g_get_monotonic_time () - began, &verdict);
+  if (unhurried)
+    wb_share_look_for_reads (retirer->share);
   wb_core_leave (retirer->core, WB_RETIRER);
   retirer->calls++;
   if (retirer->syncing)

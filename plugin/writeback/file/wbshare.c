@@ -217,6 +217,7 @@ look_at_disk (const WbShare *share) WB_REQUIRES (wb_locked)
     return view;
   view.share = wb_device_share (share->device);
   view.sharing = wb_device_active (share->device);
+  view.is_read = wb_device_is_read (share->device);
   if (wb_limits_is_fast (view.disk, view.by_sync)
       && view.fast_part != G_MAXUINT64)
     view.fast_part = wb_device_part (share->device, view.fast_part,
@@ -279,6 +280,13 @@ mark (WbShare *share, guint64 bytes) WB_REQUIRES (wb_locked)
     share->mark_bytes = wb_device_count_drained (share->device, bytes);
   else
     share->mark_bytes += bytes;
+}
+
+void
+wb_share_look_for_reads (WbShare *share)
+{
+  if (share->device != NULL)
+    wb_device_look_for_reads (share->device);
 }
 
 void

@@ -63,6 +63,8 @@ const WbWindow *wb_share_update (WbShare *share, guint64 retired)
  * enough; `window` is what came of it, bytes. */
 void wb_share_say (WbShare *share, guint64 window) WB_REQUIRES (wb_locked);
 
+/* Now and then: whether the disk is read from as well. */
+void wb_share_look_for_reads (WbShare *share) WB_EXCLUDES (wb_locked);
 /* The drain rate's clock starts here. */
 void wb_share_mark (WbShare *share) WB_REQUIRES (wb_locked);
 /* `bytes` came back from the disk since the mark, and what other files had; a

@@ -428,7 +428,7 @@ wb_dirty_set_bounds (WbDirty *dirty, guint64 window, guint64 chunk_size)
 void
 wb_dirty_set_start_step (WbDirty *dirty, guint64 bytes)
 {
-  guint64 most = dirty->retire_whole ? WB_START_STEP_WHOLE : WB_START_STEP_TURN;
+  guint64 most = dirty->retire_whole ? WB_START_STEP_WHOLE : WB_START_STEP_LONG;
 
   if (bytes == 0)
     dirty->start_step = WB_START_STEP;

@@ -185,6 +185,8 @@ wb_limits_window (WbWindow *window, const WbBounds *bounds,
   window->cut_unit = pieces > 0 ? CUT_UNIT : 0;
   if (pieces > 0)
     window->start_step = MAX (window->start_step, pieces / 2);
+  else if (bounds->unhurried && view->is_read && !view->by_sync && !fast)
+    window->start_step = WB_START_STEP_LONG;
 }
 
 const char *

@@ -24,6 +24,7 @@ typedef struct
   gint64 sync_timeout_us;
   gint64 writeback_timeout_us;
   gint64 sync_interval_us; /* 0: none */
+  gboolean unhurried; /* nothing live waits for a push: it may be held longer */
 } WbBounds;
 
 /* What makes the window as large as it is. */
@@ -59,6 +60,7 @@ typedef struct
   const WbMeter *drain; /* of this file, */
   const WbMeter *disk;  /* and of all files on the disk meanwhile */
   gboolean by_sync;     /* drained by syncs */
+  gboolean is_read;     /* it is read from meanwhile */
   guint64 share;        /* of the device's bound, bytes; G_MAXUINT64: alone */
   guint sharing;     /* files with dirty bytes on the disk, this one included */
   guint64 fast_part; /* of wb_limits_fast_window(); ignored on a disk that is

@@ -29,6 +29,10 @@ G_BEGIN_DECLS
 /* Where files take turns on a disk, all of a chunk: a step that is cut is torn apart
  * by the other's seeks. */
 #define WB_START_STEP_TURN (8 * WB_BATCH)
+/* Where nothing live waits for a push and the disk is read from as well, a whole
+ * chunk: its head goes less often from what is read to what is written. A copy on a
+ * model of a spinning disk without a cache: 67 MB/s, with this 73. */
+#define WB_START_STEP_LONG (32 * WB_BATCH)
 /* The same where what retires is a sync of the whole file, with a commit of the
  * journal and a flush of the device each time. */
 #define WB_START_STEP_WHOLE (16 * WB_BATCH)

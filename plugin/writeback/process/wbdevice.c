@@ -21,7 +21,16 @@ struct _WbDevice
   guint64 dirty;
   guint64 drained;
   gboolean reserving;
+
+  gint64 looked_us;
+  guint64 reads; /* then, bytes; G_MAXUINT64: not known */
+  guint64 drained_then;
+  gboolean is_read;
 };
+
+#define LOOK_US G_USEC_PER_SEC
+/* Of what is written: less than this part is not what keeps the head busy. */
+#define READ_PART 8
 
 static WbLock lock = WB_LOCK_INIT;
 static WbCond turn_is_over;
@@ -58,6 +67,7 @@ new_device (dev_t number)
   WbDevice *device = g_new0 (WbDevice, 1);
 
   device->number = number;
+  device->reads = G_MAXUINT64;
   device->turns = wb_turns_new ();
   device->given = given_bound ();
   device->kernel = wb_memory_dirty_limit (number);
@@ -196,6 +206,49 @@ wb_device_part (WbDevice *device, guint64 bytes, guint64 rate, guint64 all_rate)
   if (rate < all_rate)
     own = (guint64) ((gdouble) bytes * (gdouble) rate / (gdouble) all_rate);
   return MAX (even, own);
+}
+
+/* With the lock. */
+static void
+note_reads (WbDevice *device, guint64 reads)
+{
+  guint64 drained = device->drained - device->drained_then;
+
+  device->is_read = reads != G_MAXUINT64 && device->reads != G_MAXUINT64
+      && drained > 0 && (reads - device->reads) >= drained / READ_PART;
+  device->reads = reads;
+  device->drained_then = device->drained;
+}
+
+void
+wb_device_look_for_reads (WbDevice *device)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean due;
+  guint64 reads;
+
+  wb_lock_acquire (&lock);
+  due = now - device->looked_us >= LOOK_US;
+  if (due)
+    device->looked_us = now;
+  wb_lock_release (&lock);
+  if (!due)
+    return;
+  reads = wb_memory_disk_reads (device->number);
+  wb_lock_acquire (&lock);
+  note_reads (device, reads);
+  wb_lock_release (&lock);
+}
+
+gboolean
+wb_device_is_read (WbDevice *device)
+{
+  gboolean is_read;
+
+  wb_lock_acquire (&lock);
+  is_read = device->is_read;
+  wb_lock_release (&lock);
+  return is_read;
 }
 
 gboolean

@@ -61,6 +61,12 @@ guint64 wb_device_share (WbDevice *device);
 guint64 wb_device_part (
     WbDevice *device, guint64 bytes, guint64 rate, guint64 all_rate);
 
+/* Looks, at most once a second, whether the disk is read from while its files are
+ * written; not to be called under a lock. And what came of it: FALSE where nobody
+ * can say. */
+void wb_device_look_for_reads (WbDevice *device);
+gboolean wb_device_is_read (WbDevice *device);
+
 /* Reserving space one file at a time: two at once are given pieces of the same
  * free range in turn (four files of 256 MiB at once on ext4: 2 to 6 pieces each
  * without, 1 to 2 with). Waits for at most WB_DEVICE_TURN_US, because a call on

@@ -1,4 +1,4 @@
-/* wbfilesink: how much memory there is
+/* wbfilesink: how much memory there is, and how busy a disk
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
@@ -11,6 +11,8 @@
 #ifdef __linux__
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -164,7 +166,32 @@ wb_memory_dirty_limit (guint64 device)
       * part_of_device (device);
 }
 
+/* In a line of numbers the third one counts sectors, which are 512 bytes here
+ * whatever the disk's own are. */
+guint64
+wb_memory_disk_reads (guint64 device)
+{
+  static const char *const places[] = { "../stat", "stat" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (places); i++) {
+    g_autofree gchar *path = g_strdup_printf ("/sys/dev/block/%u:%u/%s",
+        major ((dev_t) device), minor ((dev_t) device), places[i]);
+    g_autofree gchar *text = read_text (path);
+    guint64 sectors;
+
+    if (text != NULL && sscanf (text, "%*u %*u %" SCNu64, &sectors) == 1)
+      return sectors * 512;
+  }
+  return G_MAXUINT64;
+}
+
 #else
+
+guint64
+wb_memory_disk_reads (guint64 device)
+{
+  return G_MAXUINT64;
+}
 
 guint64
 wb_memory_size (void)

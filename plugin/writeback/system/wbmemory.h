@@ -1,4 +1,4 @@
-/* wbfilesink: how much memory there is
+/* wbfilesink: how much memory there is, and how busy a disk
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
@@ -17,5 +17,8 @@ guint64 wb_memory_size (void);
 /* Above this many dirty bytes the kernel makes those wait who write to this device
  * (st_dev of its files), as far as the device has a part of its own. */
 guint64 wb_memory_dirty_limit (guint64 device);
+/* What was read from this disk since the machine was started, bytes; of the whole
+ * disk, if the device is a part of it. */
+guint64 wb_memory_disk_reads (guint64 device);
 
 G_END_DECLS
