@@ -282,6 +282,42 @@ test_stall_is_part_of_the_timeout (FileRig *f, gconstpointer data)
   wb_file_close (file, &stats, &stall);
 }
 
+/* A flush comes while it is looked up whether others have appended, for a write
+ * beyond the end that is then not made: the end is where it was, and nobody is
+ * taken for another. */
+static void
+test_flush_before_a_gap (FileRig *f, gconstpointer data)
+{
+  guint64 from, furthest;
+  WbFileConfig config;
+  GStatBuf status;
+  WbStats stats;
+  WbStall stall;
+  WbFile *file;
+
+  file_rig_configure (f, &config);
+  config.mode = WB_OPEN_APPEND;
+  g_assert_true (
+      g_file_set_contents (f->output.path, (gchar *) f->expected, PIECE, NULL));
+  file = file_rig_open (f, &config);
+  g_assert_cmpint (
+      fault_file_sync (file, WB_SYNC_NONE, FALSE), ==, WB_RESULT_SKIPPED);
+  fault_hang (FAULT_FSTAT, fault_count (FAULT_FSTAT) + 1);
+  g_assert_true (wb_file_seek (file, 4 * PIECE, &from, &furthest));
+  g_assert_cmpint (fault_file_push (file, f->expected, PIECE), ==, WB_OK);
+  g_assert_true (fault_wait_hanging ());
+  wb_file_flush (file);
+  fault_release ();
+  g_assert_cmpint (fault_file_push (file, f->expected, PIECE), ==, WB_OK);
+  g_assert_true (wb_file_seek (file, 0, &from, &furthest));
+  g_assert_cmpint (fault_file_push (file, f->expected, 8), ==, WB_OK);
+  g_assert_cmpint (
+      fault_file_sync (file, WB_SYNC_FULL, TRUE), ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (wb_file_close (file, &stats, &stall), ==, WB_OK);
+  g_assert_cmpint (g_stat (f->output.path, &status), ==, 0);
+  g_assert_cmpint (status.st_size, ==, 2 * PIECE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -295,6 +331,7 @@ main (int argc, char **argv)
   ADD ("hanging-write-and-back", test_hanging_write_and_back);
   ADD ("degraded-and-back", test_degraded_and_back);
   ADD ("sync-lifts-the-window", test_sync_lifts_the_window);
+  ADD ("flush-before-a-gap", test_flush_before_a_gap);
   ADD ("stall-is-part-of-the-timeout", test_stall_is_part_of_the_timeout);
   return g_test_run ();
 }

@@ -83,10 +83,15 @@ class Result:
         self.lines = err.splitlines()
 
 
+# Where it is no terminal there is one of these a while: on a machine that is busy
+# enough, in any run.
+PROGRESS = re.compile(r" *\d+% +\d+:\d\d:\d\d.*\n")
+
+
 def wbremux(*args, **kwargs):
     run = subprocess.run([WBREMUX, *args], capture_output=True, text=True,
                          timeout=TIMEOUT, **kwargs)
-    return Result(run.returncode, run.stdout, run.stderr)
+    return Result(run.returncode, run.stdout, PROGRESS.sub("", run.stderr))
 
 
 def streams(path):

@@ -282,7 +282,9 @@ write_batch (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
         wb_retirer_high_water (writer->retirer), run->offset + run->bytes);
   if (wait_for_window (writer, generation) && choose_place (writer)) {
     done = write_run (writer, generation);
-    writer->append_at = MAX (writer->append_at, run->offset + done);
+    /* A flush may have come before the first byte: the end is where it was. */
+    if (done > 0)
+      writer->append_at = MAX (writer->append_at, run->offset + done);
   }
 
   wb_intake_give_back (writer->intake, run, done,
