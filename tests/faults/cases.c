@@ -153,6 +153,27 @@ finish (const Run *run, Job *job, int status)
   job->pid = 0;
 }
 
+/* What hangs once in thousands of runs is not seen again: where it does is said
+ * while it is there, if there is a debugger. */
+static void
+say_where_it_hangs (pid_t pid)
+{
+  g_autofree gchar *number = g_strdup_printf ("%d", (int) pid);
+  const gchar *const words[] = { "gdb", "-p", number, "-batch", "-ex",
+    "thread apply all backtrace", NULL };
+  g_autofree gchar *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!g_spawn_sync (NULL, (gchar **) words, NULL,
+          G_SPAWN_SEARCH_PATH | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, &text,
+          NULL, NULL, NULL))
+    return;
+  lines = g_strsplit (text, "\n", -1);
+  for (guint i = 0; lines[i] != NULL; i++)
+    if (lines[i][0] == '#' || g_str_has_prefix (lines[i], "Thread"))
+      printf ("# %s\n", lines[i]);
+}
+
 /* Waits until a child has ended, or for a while, and kills those that hang. */
 static void
 attend (const Run *run, Job *jobs, guint n_jobs)
@@ -170,8 +191,10 @@ attend (const Run *run, Job *jobs, guint n_jobs)
       continue;
     if (waitpid (jobs[i].pid, &status, WNOHANG) == jobs[i].pid)
       finish (run, &jobs[i], status);
-    else if (g_get_monotonic_time () > jobs[i].deadline_us)
+    else if (g_get_monotonic_time () > jobs[i].deadline_us) {
+      say_where_it_hangs (jobs[i].pid);
       kill (jobs[i].pid, SIGKILL);
+    }
   }
 }
 
