@@ -56,7 +56,7 @@ GST_START_TEST (test_plugin)
   fail_unless (strlen (gst_plugin_get_version (plugin)) > 0);
   fail_unless (strlen (gst_plugin_get_source (plugin)) > 0);
   fail_unless (strlen (gst_plugin_get_package (plugin)) > 0);
-  fail_unless (g_str_has_prefix (gst_plugin_get_origin (plugin), "http"));
+  fail_unless (strlen (gst_plugin_get_origin (plugin)) > 0);
   gst_object_unref (plugin);
 }
 GST_END_TEST;
