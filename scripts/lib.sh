@@ -8,7 +8,7 @@ SCRIPT_NAME=$(basename "$0")
 
 # To compile the plugin and the tools.
 # shellcheck disable=SC2034  # for those who source this
-BUILD_PACKAGES=(meson ninja-build gcc libc6-dev pkg-config libgstreamer1.0-dev
+BUILD_PACKAGES=(meson ninja-build build-essential pkgconf libgstreamer1.0-dev
   libgstreamer-plugins-base1.0-dev libavformat-dev libavcodec-dev libavutil-dev
   libbluray-dev libdvdread-dev)
 

@@ -34,7 +34,7 @@ revision = head
 [provide]
 dependency_names = gstwriteback
 '''
-NEEDED = ('meson.build', 'meson_options.txt', 'plugin')
+NEEDED = ('meson.build', 'meson_options.txt', 'plugin', 'data')
 
 
 class Failed(Exception):
