@@ -25,8 +25,49 @@ die() {
   exit 1
 }
 
+# least_version PACKAGE: what debian/control asks for, or nothing.
+least_version() {
+  sed -n "s/^ $1 (>= \\(.*\\)),\$/\\1/p" "$SOURCE_DIR/debian/control"
+}
+
+# is_too_old PACKAGE VERSION
+is_too_old() {
+  local least
+
+  least=$(least_version "$1")
+  [ -n "$least" ] && [ -n "$2" ] && dpkg --compare-versions "$2" lt "$least"
+}
+
+# is_installed PACKAGE: and no older than it has to be.
 is_installed() {
-  [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+  local status version
+
+  read -r status version < <(
+    dpkg-query -W -f='${db:Status-Status} ${Version}\n' "$1" 2>/dev/null) || return 1
+  [ "$status" = installed ] && ! is_too_old "$1" "$version"
+}
+
+# candidate PACKAGE: the version that apt would install, or nothing.
+candidate() {
+  LC_ALL=C apt-cache policy "$1" 2>/dev/null \
+    | sed -n 's/^ *Candidate: \([^(].*\)/\1/p'
+}
+
+# refuse_old PACKAGE...: exits, with all reasons in one line, if what apt would
+# install is too old. What apt does not know of is not judged.
+refuse_old() {
+  local package version name reasons=''
+
+  for package in "$@"; do
+    version=$(candidate "$package")
+    if is_too_old "$package" "$version"; then
+      reasons+=", $package is $version and has to be $(least_version "$package")"
+    fi
+  done
+  [ -n "$reasons" ] || return 0
+  # shellcheck source=/dev/null
+  name=$(. /etc/os-release 2>/dev/null && echo "${PRETTY_NAME-}") || true
+  die "${name:-this system} is too old: ${reasons#, }"
 }
 
 as_root() {
@@ -37,8 +78,9 @@ as_root() {
   fi
 }
 
-# need_packages PACKAGE...: installs those that are missing, and says so. Without
-# apt, or without a way to become root, says which they are and exits.
+# need_packages PACKAGE...: installs those that are missing or too old, and says so.
+# Where the system has none that will do, or without a way to become root, it says
+# so and exits, with nothing installed; without dpkg it says which they are.
 need_packages() {
   local package missing=()
 
@@ -50,12 +92,14 @@ need_packages() {
     is_installed "$package" || missing+=("$package")
   done
   [ ${#missing[@]} -gt 0 ] || return 0
+  refuse_old "${missing[@]}"
 
   if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
     die "needs these packages, and there is neither root nor sudo: ${missing[*]}"
   fi
-  say "installing: ${missing[*]}"
   as_root apt-get -qq update || die "apt-get update failed"
+  refuse_old "${missing[@]}" # known only now, in a fresh image
+  say "installing: ${missing[*]}"
   as_root apt-get -qq install -y --no-install-recommends "${missing[@]}" >&2 \
     || die "could not install: ${missing[*]}"
 }
