@@ -40,7 +40,15 @@ generic_open (const char *path, int flags, unsigned mode)
 #ifdef G_OS_WIN32
   flags |= _O_BINARY;
 #endif
-  return g_open (path, flags, mode);
+  int fd = g_open (path, flags, mode);
+
+#ifdef F_SETNOSIGPIPE
+  /* The writer's threads block SIGPIPE, but on macOS it may be sent to the
+   * process, where another thread takes it. EPIPE says all. */
+  if (fd >= 0)
+    (void) fcntl (fd, F_SETNOSIGPIPE, 1);
+#endif
+  return fd;
 }
 
 static int
@@ -167,8 +175,9 @@ static int
 generic_sync (int fd)
 {
 #ifdef F_FULLFSYNC
-  /* On macOS fsync leaves the data in the device's cache. It may do only where
-   * there is nothing better, not after an error, which is told once. */
+  /* On macOS fsync leaves the data in the device's cache, a directory's too. It
+   * may do only where there is nothing better, not after an error, which is told
+   * once. */
   if (fcntl (fd, F_FULLFSYNC) == 0)
     return 0;
   if (errno != ENOTSUP && errno != EINVAL && errno != ENOTTY)
@@ -214,7 +223,7 @@ generic_open_directory (const char *path)
 static int
 generic_sync_directory (int fd)
 {
-  return fsync (fd);
+  return generic_sync (fd);
 }
 
 static int
