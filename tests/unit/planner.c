@@ -14,7 +14,7 @@ static WbPlanner planner;
 static void
 begin (guint64 base)
 {
-  wb_planner_init (&planner, base, TRUE);
+  wb_planner_init (&planner, base, 4096, TRUE);
   wb_planner_set_bounds (&planner, WINDOW, CHUNK);
 }
 
@@ -381,7 +381,7 @@ test_settle_drops_what_was_kept (void)
 static void
 test_nothing_is_dropped_when_asked_to_keep (void)
 {
-  wb_planner_init (&planner, 0, FALSE);
+  wb_planner_init (&planner, 0, 4096, FALSE);
   wb_planner_set_bounds (&planner, WINDOW, CHUNK);
   write_run (0, 4 * CHUNK);
   g_assert_cmpuint (run_all (WB_STEP_DROP, NULL), ==, 0);

@@ -7,6 +7,8 @@
  */
 #include "file/wbretirer.h"
 
+#include "system/wbmemory.h"
+
 #include <errno.h>
 
 /* Of the sync timeout: there must be time left to write, and to sync. */
@@ -68,7 +70,7 @@ wb_retirer_set_up (WbRetirer *retirer)
 {
   retirer->control = retirer->facts->control;
   wb_planner_init (&retirer->planner, retirer->facts->base,
-      retirer->writeback == WB_WRITEBACK_DROP);
+      wb_memory_page_size (), retirer->writeback == WB_WRITEBACK_DROP);
   if (retirer->facts->by_sync)
     wb_planner_set_retire_whole (&retirer->planner);
   if (!retirer->control)

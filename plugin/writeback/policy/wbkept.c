@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define PAGE G_GUINT64_CONSTANT (4096)
-
 /* --- what is offered ----------------------------------------------------- */
 
 static void
@@ -56,12 +54,12 @@ wb_kept_take (WbKept *kept, guint64 start, guint64 end)
 /* The page that a write at `position` begins in, and the one after: the next
  * patch to it may straddle the two. */
 static WbRange
-pages_at (guint64 position)
+pages_at (const WbKept *kept, guint64 position)
 {
   WbRange pages;
 
-  pages.start = wb_round_down (position, PAGE);
-  pages.end = pages.start + 2 * PAGE;
+  pages.start = wb_round_down (position, kept->page_size);
+  pages.end = pages.start + 2 * kept->page_size;
   return pages;
 }
 
@@ -78,7 +76,7 @@ keep_target (WbKept *kept, guint64 position)
 {
   if (kept->n_targets == WB_TARGET_CAPACITY)
     release_targets (kept);
-  kept->targets[kept->n_targets++] = pages_at (position);
+  kept->targets[kept->n_targets++] = pages_at (kept, position);
 }
 
 static void
@@ -87,7 +85,7 @@ keep_resume (WbKept *kept, guint64 position)
   release_targets (kept);
   if (kept->resume_kept)
     release_kept (kept, &kept->resume);
-  kept->resume = pages_at (position);
+  kept->resume = pages_at (kept, position);
   kept->resume_kept = TRUE;
 }
 
@@ -96,9 +94,10 @@ keep_resume (WbKept *kept, guint64 position)
 static void
 note_patched_page (WbKept *kept, guint64 offset)
 {
-  WbRange page = { wb_round_down (offset, PAGE),
-    wb_round_down (offset, PAGE) + PAGE };
+  WbRange page;
 
+  page.start = wb_round_down (offset, kept->page_size);
+  page.end = page.start + kept->page_size;
   for (guint i = 0; i < kept->n_returning; i++)
     if (kept->returning[i].start == page.start)
       return;
@@ -123,11 +122,12 @@ void
 wb_kept_seek (WbKept *kept, guint64 from, guint64 to, guint64 high_water)
 {
   /* Where a patch ended, if it is not the page that it began in. */
-  if (from < high_water && wb_round_down (from, PAGE) != kept->patch_page)
+  if (from < high_water
+      && wb_round_down (from, kept->page_size) != kept->patch_page)
     note_patched_page (kept, from);
   if (to < high_water) {
     note_patched_page (kept, to);
-    kept->patch_page = wb_round_down (to, PAGE);
+    kept->patch_page = wb_round_down (to, kept->page_size);
   }
   if (to == high_water)
     keep_resume (kept, to);
@@ -141,8 +141,8 @@ gboolean
 wb_kept_step_over (
     const WbKept *kept, guint64 high_water, guint64 *offset, guint64 *end)
 {
-  WbRange append = { wb_round_down (high_water, PAGE),
-    wb_round_up (high_water, PAGE) };
+  WbRange append = { wb_round_down (high_water, kept->page_size),
+    wb_round_up (high_water, kept->page_size) };
   gboolean moved = FALSE;
 
   /* The page that the next append begins in: a barrier leaves it clean. */
@@ -162,10 +162,11 @@ wb_kept_step_over (
 /* --- life ---------------------------------------------------------------- */
 
 void
-wb_kept_init (WbKept *kept, guint64 base, gboolean drop)
+wb_kept_init (WbKept *kept, guint64 base, guint64 page_size, gboolean drop)
 {
   memset (kept, 0, sizeof *kept);
   kept->drop = drop;
+  kept->page_size = page_size;
   kept->head.start = base;
   kept->head.end = base + WB_HEAD_KEPT;
   kept->head_kept = TRUE;

@@ -36,7 +36,8 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  gboolean drop;    /* anything at all */
+  gboolean drop; /* anything at all */
+  guint64 page_size;
   WbRangeSet drops; /* clean, may leave the cache */
   gboolean settled; /* nothing is kept until the next write */
   gboolean head_kept;
@@ -53,8 +54,10 @@ typedef struct
   guint n_returning;
 } WbKept;
 
-/* The stream begins at `base`. Without `drop` nothing is ever offered. */
-void wb_kept_init (WbKept *kept, guint64 base, gboolean drop);
+/* The stream begins at `base`, the cache's pages are of `page_size` bytes, a power
+ * of two up to WB_BATCH. Without `drop` nothing is ever offered. */
+void wb_kept_init (
+    WbKept *kept, guint64 base, guint64 page_size, gboolean drop);
 /* Dropping was refused, or is not ours to do. */
 void wb_kept_stop_dropping (WbKept *kept);
 

@@ -177,10 +177,11 @@ wb_planner_release_below (WbPlanner *planner, guint64 offset)
 /* --- life ---------------------------------------------------------------- */
 
 void
-wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop)
+wb_planner_init (
+    WbPlanner *planner, guint64 base, guint64 page_size, gboolean drop)
 {
   wb_dirty_init (&planner->dirty, base);
-  wb_kept_init (&planner->kept, base, drop);
+  wb_kept_init (&planner->kept, base, page_size, drop);
   planner->base = planner->write_position = base;
   planner->back_patches = planner->late_back_patches = 0;
 }

@@ -35,9 +35,11 @@ typedef struct
   guint64 late_back_patches;
 } WbPlanner;
 
-/* Starts anew for a file whose stream position 0 lies at `base`. No bound and
- * a chunk of 32 MiB until wb_planner_set_bounds(). */
-void wb_planner_init (WbPlanner *planner, guint64 base, gboolean drop);
+/* Starts anew for a file whose stream position 0 lies at `base`, in a cache with
+ * pages of `page_size`. No bound and a chunk of 32 MiB until
+ * wb_planner_set_bounds(). */
+void wb_planner_init (
+    WbPlanner *planner, guint64 base, guint64 page_size, gboolean drop);
 /* Sets the window (at least two batches are granted) and the chunk size (whole
  * batches, at least one and at most half the window). A batch is WB_BATCH, or
  * WB_BATCH_SMALL if the chunk is less than that. May be called at any time. */

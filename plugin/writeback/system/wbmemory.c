@@ -2,11 +2,35 @@
  *
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Read from /proc and /sys where they are; elsewhere nothing is known.
+ * Read from /proc and /sys where they are; elsewhere only the size of a page is
+ * known.
  */
 #include "system/wbmemory.h"
 
 #include <string.h>
+
+#ifdef G_OS_WIN32
+#include <windows.h>
+
+guint64
+wb_memory_page_size (void)
+{
+  SYSTEM_INFO info;
+
+  GetSystemInfo (&info);
+  return info.dwPageSize;
+}
+
+#else
+#include <unistd.h>
+
+guint64
+wb_memory_page_size (void)
+{
+  return (guint64) sysconf (_SC_PAGESIZE);
+}
+
+#endif
 
 #ifdef __linux__
 
@@ -14,7 +38,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 /* What /proc and /sys say fits this. */
 #define MOST_TEXT (64 * 1024)
@@ -162,7 +185,7 @@ wb_memory_dirty_limit (guint64 device)
   most = find_number (text, "nr_dirty_threshold ");
   if (least == G_MAXUINT64 || most == G_MAXUINT64)
     return G_MAXUINT64;
-  return (least + most) / 2 * (guint64) sysconf (_SC_PAGESIZE) / 100
+  return (least + most) / 2 * wb_memory_page_size () / 100
       * part_of_device (device);
 }
 
