@@ -33,6 +33,9 @@ static void G_GNUC_PRINTF (1, 0) note_unknown (const char *format, va_list args)
   g_mutex_unlock (&lock);
 }
 
+static void keep_line (void *context, int level, const char *format,
+    va_list args) G_GNUC_PRINTF (3, 0);
+
 static void
 keep_line (void *context, int level, const char *format, va_list args)
 {

@@ -167,10 +167,12 @@ count_right (int fd)
 static gboolean
 look_at_extents (int fd, Look *look, gint64 last_block)
 {
-  struct
+  union
   {
     struct fiemap map;
-    struct fiemap_extent extents[LOOK_EXTENTS];
+    /* With as many extents behind it. */
+    char room[sizeof (struct fiemap)
+        + LOOK_EXTENTS * sizeof (struct fiemap_extent)];
   } request;
   guint64 from = 0, physical = 0;
 
@@ -183,7 +185,7 @@ look_at_extents (int fd, Look *look, gint64 last_block)
     if (ioctl (fd, FS_IOC_FIEMAP, &request.map) != 0)
       return FALSE;
     for (guint i = 0; i < request.map.fm_mapped_extents; i++) {
-      const struct fiemap_extent *extent = &request.extents[i];
+      const struct fiemap_extent *extent = &request.map.fm_extents[i];
       gint64 end = extent->fe_logical + extent->fe_length;
 
       look->allocated += extent->fe_length;

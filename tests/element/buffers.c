@@ -12,7 +12,7 @@
 static const gchar *modes[] = { "buffer-mode=default", "buffer-mode=full",
   "buffer-mode=line", "buffer-mode=unbuffered", "buffer-size=1",
   "buffer-mode=full buffer-size=1", "buffer-mode=full buffer-size=10000000",
-  "max-queued-bytes=1048576 " WB_TINY_WINDOW, "writeback=keep",
+  ("max-queued-bytes=1048576 " WB_TINY_WINDOW), "writeback=keep",
   "writeback=none", "max-queued-bytes=1" };
 
 /* One run: what is pushed is also put into the model. */

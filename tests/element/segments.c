@@ -12,7 +12,7 @@
 /* The last is what is under test; the first are the same with less of it. */
 static const gchar *windows[] = { "writeback=none", "writeback=keep",
   "buffer-mode=unbuffered", "buffer-mode=full", WB_TINY_WINDOW,
-  "max-queued-bytes=1048576 " WB_TINY_WINDOW };
+  ("max-queued-bytes=1048576 " WB_TINY_WINDOW) };
 
 typedef struct
 {

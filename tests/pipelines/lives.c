@@ -267,13 +267,13 @@ GST_START_TEST (test_next_file)
   guint64 number = 0, next, last = 0;
   GstElement *pipeline = start_frames (&number);
   Branch branch;
-  GstPad *src, *sinkpad;
+  GstPad *src = NULL, *sinkpad = NULL;
+  gulong probe = 0; /* of the file before */
   guint i;
 
   for (i = 0; i < TIMES; i++) {
     gchar *name = g_strdup_printf ("file-%u", i), *path = wb_path (name);
     gint held = FALSE;
-    gulong probe;
     guint n;
 
     if (i == 0) {
