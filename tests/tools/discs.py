@@ -57,7 +57,7 @@ def bluray_main_title():
     disc.playlist(900, ["00002"] * 5)
     disc.clips["00099"] = disc.clips["00001"]
     disc.playlist(901, ["00001", "00002", "00099"])
-    open("disc/BDMV/PLAYLIST/00902.mpls", "wb").write(b"MPLS0200" + os.urandom(500))
+    open("disc/BDMV/PLAYLIST/00902.mpls", "wb").write(b"MPLS0200" + noise(500))
     open("disc/BDMV/PLAYLIST/00903.mpls", "w").close()
     image("disc", "disc.iso")
     for path in ("disc", "disc/BDMV", "disc/BDMV/STREAM", "disc.iso"):

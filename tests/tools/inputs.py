@@ -197,7 +197,7 @@ def cannot_follow():
 def second_is_bad():
     two_tracks("a.ts", H264, "ac3", "mp2", TS)
     open("empty.ts", "w").close()
-    open("noise.ts", "wb").write(os.urandom(300000))
+    open("noise.ts", "wb").write(noise(300000))
     os.mkdir("folder")
     for name, words in (("none.ts", "No such file"), ("empty.ts", "is empty"),
                         ("noise.ts", ""), ("folder", "without a disc")):

@@ -7,6 +7,7 @@ case whose tools are missing is skipped. Speaks TAP.
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -17,6 +18,12 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
+
+
+def noise(size):
+    """Bytes that are no stream of anything, the same each time"""
+    return random.Random(size).randbytes(size)
+
 
 WBREMUX = os.path.abspath(sys.argv[1])
 TIMEOUT = 60

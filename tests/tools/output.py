@@ -209,7 +209,7 @@ def in_place():
     check_durable(wbremux("--no-part", "--force", "in.ts", "link.mkv"))
     check(os.path.islink("link.mkv") and len(streams("out.mkv")) == 3, "the link")
     os.remove("link.mkv")
-    open("noise.ts", "wb").write(os.urandom(100000))
+    open("noise.ts", "wb").write(noise(100000))
     check_refused(wbremux("--no-part", "noise.ts", "new.mkv"), "noise.ts")
     check_left("in.ts", "noise.ts", "out.mkv")
 

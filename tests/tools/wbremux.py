@@ -238,8 +238,8 @@ def empty_input():
 
 
 def garbage():
-    for name, data in (("random", os.urandom(3000000)), ("zeros", bytes(500000)),
-                       ("text", b"no film\n" * 1000), ("pack", b"\0\0\1\xba" + os.urandom(99999)),
+    for name, data in (("random", noise(3000000)), ("zeros", bytes(500000)),
+                       ("text", b"no film\n" * 1000), ("pack", b"\0\0\1\xba" + noise(99999)),
                        ("sync", b"\x47" + bytes(187)) * 1):
         with open("in.ts", "wb") as file:
             file.write(data * (1000 if name == "sync" else 1))
