@@ -100,7 +100,7 @@ class Recorder:
     def on_warning(self, _bus, message):
         complain(message.parse_warning()[0].message)
 
-    def on_signal(self):
+    def on_signal(self, _number, _frame):
         if self.stopping:
             self.status = 130
             self.loop.quit()
@@ -109,7 +109,6 @@ class Recorder:
             # Comes back as message::eos when the last piece is on the disk, or
             # given up: no time limit is needed here.
             self.pipeline.send_event(Gst.Event.new_eos())
-        return GLib.SOURCE_CONTINUE
 
     def print_figures(self):
         if self.sink is not None:
@@ -124,7 +123,8 @@ class Recorder:
 
     def run(self):
         for number in (signal.SIGINT, signal.SIGTERM):
-            GLib.unix_signal_add(GLib.PRIORITY_HIGH, number, self.on_signal)
+            # The main loop wakes up for it and lets Python run this.
+            signal.signal(number, self.on_signal)
         GLib.timeout_add_seconds(1, self.print_figures)
         # If this fails there is an error on the bus.
         self.pipeline.set_state(Gst.State.PLAYING)

@@ -94,10 +94,31 @@ wb_count_fds (void)
   return count_entries ("/proc/self/fd");
 }
 
+/* One that GLib 2.84 and later start for their thread pools, whenever they first
+ * need one, and keep. */
+static gboolean
+is_pool_spawner (const gchar *task)
+{
+  g_autofree gchar *path =
+      g_build_filename ("/proc/self/task", task, "comm", NULL);
+  g_autofree gchar *name = NULL;
+
+  return g_file_get_contents (path, &name, NULL, NULL)
+      && g_str_has_prefix (name, "pool-spawner");
+}
+
 guint
 wb_count_threads (void)
 {
-  return count_entries ("/proc/self/task");
+  GDir *tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  const gchar *task;
+  guint n = 0;
+
+  while (tasks != NULL && (task = g_dir_read_name (tasks)) != NULL)
+    n += !is_pool_spawner (task);
+  g_clear_pointer (&tasks, g_dir_close);
+
+  return n;
 }
 
 gchar *
