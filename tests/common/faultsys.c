@@ -31,7 +31,8 @@ static int descriptors;
 
 static const char *const names[FAULT_CALLS] = { "open", "fstat", "write",
   "start", "wait", "drop", "reserve", "truncate", "punch", "free-space",
-  "blocks-beyond", "fsync", "fdatasync", "fsync-directory", "close" };
+  "blocks-beyond", "fsync", "fdatasync", "fsync-directory", "close", "rename",
+  "rename-new", "link" };
 
 const char *
 fault_name (FaultCall call)
@@ -310,6 +311,29 @@ fault_fstat (int fd, struct stat *status)
   return meet (FAULT_FSTAT) ? -1 : wb_sys_default ()->fstat (fd, status);
 }
 
+static int
+fault_rename (int directory, const char *from, const char *to)
+{
+  return meet (FAULT_RENAME)
+      ? -1
+      : wb_sys_default ()->rename_in (directory, from, to);
+}
+
+static int
+fault_rename_new (int directory, const char *from, const char *to)
+{
+  return meet (FAULT_RENAME_NEW)
+      ? -1
+      : wb_sys_default ()->rename_new_in (directory, from, to);
+}
+
+static int
+fault_link (int directory, const char *from, const char *to)
+{
+  return meet (FAULT_LINK) ? -1
+                           : wb_sys_default ()->link_in (directory, from, to);
+}
+
 static gboolean
 interrupted (void)
 {
@@ -480,6 +504,9 @@ fault_sys (void)
     table.open = fault_open;
     table.close = fault_close;
     table.fstat = fault_fstat;
+    table.rename_in = fault_rename;
+    table.rename_new_in = fault_rename_new;
+    table.link_in = fault_link;
     table.write = fault_write;
     table.reserve = fault_reserve;
     table.truncate = fault_truncate;

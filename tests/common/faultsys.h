@@ -29,6 +29,9 @@ typedef enum
   FAULT_SYNC_DATA,
   FAULT_SYNC_DIRECTORY,
   FAULT_CLOSE,
+  FAULT_RENAME,     /* these are made for a part only */
+  FAULT_RENAME_NEW, /* never over anything */
+  FAULT_LINK,
   FAULT_CALLS
 } FaultCall;
 

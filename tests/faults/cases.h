@@ -19,7 +19,7 @@
 G_BEGIN_DECLS
 
 #define CASES_PATIENCE 5
-#define CASES_COUNTS 16
+#define CASES_COUNTS 24
 #define CASES_TIMES 4
 
 typedef enum

@@ -15,7 +15,7 @@ names_the_call (const Case *c, const gchar *text)
   static const gchar *const names[FAULT_CALLS] = { "open", "fstat", "write",
     "sync_file_range (start)", "sync_file_range (wait)", "posix_fadvise (drop)",
     "fallocate", "ftruncate", "fallocate (punch)", "fstatfs", "fiemap", "fsync",
-    "fdatasync", "fsync (directory)", "close" };
+    "fdatasync", "fsync (directory)", "close", "rename", "rename", "link" };
   g_autofree gchar *words = g_strdup_printf (": %s at offset ", names[c->call]);
 
   return strstr (text, words) != NULL;

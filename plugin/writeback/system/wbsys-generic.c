@@ -207,6 +207,31 @@ generic_stat_in (int directory, const char *name, struct stat *status)
 }
 
 static int
+generic_lstat (const char *path, struct stat *status)
+{
+  return stat (path, status);
+}
+
+/* No directory is held here: these are paths. */
+static int
+generic_rename_in (int directory, const char *from, const char *to)
+{
+  return g_rename (from, to);
+}
+
+static int
+generic_link_in (int directory, const char *from, const char *to)
+{
+  return not_here ();
+}
+
+static int
+generic_unlink_in (int directory, const char *name)
+{
+  return g_unlink (name);
+}
+
+static int
 generic_release_fifo (const char *path)
 {
   return not_here ();
@@ -232,6 +257,36 @@ generic_stat_in (int directory, const char *name, struct stat *status)
   return fstatat (directory, name, status, AT_SYMLINK_NOFOLLOW);
 }
 
+static int
+generic_lstat (const char *path, struct stat *status)
+{
+  return lstat (path, status);
+}
+
+static int
+at (int directory)
+{
+  return directory < 0 ? AT_FDCWD : directory;
+}
+
+static int
+generic_rename_in (int directory, const char *from, const char *to)
+{
+  return renameat (at (directory), from, at (directory), to);
+}
+
+static int
+generic_link_in (int directory, const char *from, const char *to)
+{
+  return linkat (at (directory), from, at (directory), to, 0);
+}
+
+static int
+generic_unlink_in (int directory, const char *name)
+{
+  return unlinkat (at (directory), name, 0);
+}
+
 /* Not blocking, it has no need of a writer. */
 static int
 generic_release_fifo (const char *path)
@@ -242,6 +297,13 @@ generic_release_fifo (const char *path)
 }
 
 #endif
+
+/* POSIX has none: a link and an unlink do it. */
+static int
+generic_rename_new_in (int directory, const char *from, const char *to)
+{
+  return not_here ();
+}
 
 static int
 generic_writeout_probe (int fd)
@@ -288,6 +350,7 @@ wb_sys_default (void)
     .open = generic_open,
     .close = generic_close,
     .stat = stat,
+    .lstat = generic_lstat,
     .fstat = fstat,
     .real_path = generic_real_path,
     .file_system = generic_file_system,
@@ -311,6 +374,10 @@ wb_sys_default (void)
     .close_directory = generic_close,
     .sync_directory = generic_sync_directory,
     .stat_in = generic_stat_in,
+    .rename_in = generic_rename_in,
+    .rename_new_in = generic_rename_new_in,
+    .link_in = generic_link_in,
+    .unlink_in = generic_unlink_in,
     .release_fifo = generic_release_fifo,
     .writeout_probe = generic_writeout_probe,
     .writeout_start = generic_writeout,

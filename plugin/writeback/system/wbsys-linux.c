@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/statfs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -32,6 +33,9 @@
 #define MAGIC_OVERLAYFS 0x794c7630
 #define MAGIC_9P 0x01021997
 #define MAGIC_CEPH 0x00c36400
+
+/* RENAME_NOREPLACE, where <stdio.h> does not have it yet. */
+#define NOREPLACE (1 << 0)
 
 static const struct
 {
@@ -238,6 +242,43 @@ linux_stat_in (int directory, const char *name, struct stat *status)
   return fstatat (directory, name, status, AT_SYMLINK_NOFOLLOW);
 }
 
+static int
+at (int directory)
+{
+  return directory < 0 ? AT_FDCWD : directory;
+}
+
+static int
+linux_rename_in (int directory, const char *from, const char *to)
+{
+  return renameat (at (directory), from, at (directory), to);
+}
+
+/* By number: a C library may be older than the call, as glibc before 2.28. */
+static int
+linux_rename_new_in (int directory, const char *from, const char *to)
+{
+#ifdef SYS_renameat2
+  return (int) syscall (
+      SYS_renameat2, at (directory), from, at (directory), to, NOREPLACE);
+#else
+  errno = ENOSYS;
+  return -1;
+#endif
+}
+
+static int
+linux_link_in (int directory, const char *from, const char *to)
+{
+  return linkat (at (directory), from, at (directory), to, 0);
+}
+
+static int
+linux_unlink_in (int directory, const char *name)
+{
+  return unlinkat (at (directory), name, 0);
+}
+
 /* Not blocking, it has no need of a writer. */
 static int
 linux_release_fifo (const char *path)
@@ -289,6 +330,7 @@ wb_sys_default (void)
     .open = linux_open,
     .close = close,
     .stat = stat,
+    .lstat = lstat,
     .fstat = fstat,
     .real_path = linux_real_path,
     .file_system = linux_file_system,
@@ -312,6 +354,10 @@ wb_sys_default (void)
     .close_directory = close,
     .sync_directory = fsync,
     .stat_in = linux_stat_in,
+    .rename_in = linux_rename_in,
+    .rename_new_in = linux_rename_new_in,
+    .link_in = linux_link_in,
+    .unlink_in = linux_unlink_in,
     .release_fifo = linux_release_fifo,
     .writeout_probe = linux_writeout_probe,
     .writeout_start = linux_writeout_start,

@@ -30,6 +30,8 @@ typedef struct
   int (*open) (const char *path, int flags, unsigned mode);
   int (*close) (int fd);
   int (*stat) (const char *path, struct stat *status);
+  /* Of a link itself. */
+  int (*lstat) (const char *path, struct stat *status);
   int (*fstat) (int fd, struct stat *status);
   /* Where the file really is, behind every link: absolute, to be freed with
    * free(); NULL with errno. */
@@ -73,6 +75,13 @@ typedef struct
   int (*sync_directory) (int fd);
   /* stat() of a name in it. */
   int (*stat_in) (int directory, const char *name, struct stat *status);
+  /* From one name in it to another, over what has that; the second never over
+   * anything: EEXIST. Without a directory (-1) the names are paths. */
+  int (*rename_in) (int directory, const char *from, const char *to);
+  int (*rename_new_in) (int directory, const char *from, const char *to);
+  /* The same in two steps, for file systems that lack the second. */
+  int (*link_in) (int directory, const char *from, const char *to);
+  int (*unlink_in) (int directory, const char *name);
   /* Whoever waits for a reader in the open of this FIFO is let go: for a moment
    * it has one. */
   int (*release_fifo) (const char *path);
