@@ -212,7 +212,7 @@ gst_wb_file_sink_start (GstBaseSink *sink)
 {
   GstWbFileSink *self = GST_WB_FILE_SINK (sink);
   WbError error = { .kind = WB_ERROR_NO_LOCATION };
-  g_autofree gchar *location = NULL;
+  g_autofree gchar *location = NULL, *suffix = NULL;
   WbFileConfig config = { 0 };
   WbStall stall = { 0 };
   WbFile *file = NULL;
@@ -226,6 +226,7 @@ gst_wb_file_sink_start (GstBaseSink *sink)
   wb_messages_begin (
       &self->messages, config.location, wb_settings_peek_uri (&self->settings));
   config.location = location = g_strdup (config.location);
+  config.part_suffix = suffix = g_strdup (config.part_suffix);
   config.sys = self->sys;
   GST_OBJECT_UNLOCK (self);
 
@@ -253,6 +254,7 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
   guint64 position;
   WbStall stall = { 0 };
   WbStatus status;
+  WbPlace place;
   WbStats stats;
 
   if (file == NULL)
@@ -269,7 +271,8 @@ gst_wb_file_sink_stop (GstBaseSink *sink)
   else if (status == WB_FAILED)
     wb_errors_post (self, &stats.error);
 
-  wb_current_end (self, &stats, position);
+  wb_file_get_place (file, &place);
+  wb_current_end (self, &stats, &place, position);
   wb_file_unref (file);
   wb_messages_log_summary (self, &stats);
   return TRUE;
@@ -334,6 +337,7 @@ gst_wb_file_sink_finalize (GObject *object)
   GstWbFileSink *self = GST_WB_FILE_SINK (object);
 
   wb_feed_clear (&self->feed);
+  wb_current_clear (&self->current);
   wb_messages_clear (&self->messages);
   wb_settings_clear (&self->settings);
   wb_errors_clear (&self->errors);

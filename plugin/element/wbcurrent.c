@@ -68,8 +68,32 @@ wb_current_get_position (GstWbFileSink *self)
 }
 
 void
+wb_current_get_place (GstWbFileSink *self, WbPlace *place)
+{
+  WbFile *file = wb_current_get (self);
+
+  if (file != NULL) {
+    wb_file_get_place (file, place);
+    wb_file_unref (file);
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  *place = self->current.last_place;
+  place->location = g_strdup (place->location);
+  place->goal = g_strdup (place->goal);
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+wb_current_clear (WbCurrent *current)
+{
+  wb_place_clear (&current->last_place);
+}
+
+void
 wb_current_forget (WbCurrent *current)
 {
+  wb_place_clear (&current->last_place);
   current->last_position = 0;
   memset (&current->last_stats, 0, sizeof current->last_stats);
 }
@@ -84,11 +108,13 @@ wb_current_begin (GstWbFileSink *self, WbFile *file)
 }
 
 void
-wb_current_end (GstWbFileSink *self, const WbStats *stats, guint64 position)
+wb_current_end (GstWbFileSink *self, const WbStats *stats, const WbPlace *place,
+    guint64 position)
 {
   GST_OBJECT_LOCK (self);
   self->current.file = NULL;
   self->current.last_stats = *stats;
+  self->current.last_place = *place;
   self->current.last_position = position;
   GST_OBJECT_UNLOCK (self);
 }

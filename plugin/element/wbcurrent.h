@@ -16,6 +16,7 @@ typedef struct
   WbFile *file;       /* changes in start and stop only */
   guint serial;       /* counts starts */
   WbStats last_stats; /* of the last file, after stop */
+  WbPlace last_place;
   guint64 last_position;
 } WbCurrent;
 
@@ -38,13 +39,16 @@ guint wb_current_get_serial (const GstWbFileSink *self);
 /* Of the open file, or of the last one. */
 void wb_current_get_stats (GstWbFileSink *self, WbStats *stats);
 guint64 wb_current_get_position (GstWbFileSink *self);
+/* To be cleared; without a location: there is no file. */
+void wb_current_get_place (GstWbFileSink *self, WbPlace *place);
 
 /* With the object lock: nothing is known of the last file any more. */
 void wb_current_forget (WbCurrent *current);
 /* Start: takes the reference over. */
 void wb_current_begin (GstWbFileSink *self, WbFile *file);
-/* Stop, after wb_file_close(), which has taken that reference. */
-void wb_current_end (
-    GstWbFileSink *self, const WbStats *stats, guint64 position);
+/* Stop, after wb_file_close(), which has taken that reference. Takes the place. */
+void wb_current_end (GstWbFileSink *self, const WbStats *stats,
+    const WbPlace *place, guint64 position);
+void wb_current_clear (WbCurrent *current);
 
 G_END_DECLS

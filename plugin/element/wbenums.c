@@ -29,6 +29,12 @@ DEFINE_ENUM (wb_file_mode_get_type, "GstWbFileSinkFileMode",
     { WB_FILE_MODE_OVERWRITE, "Overwrite file without truncating (mode rb+)",
         "overwrite" })
 
+DEFINE_ENUM (wb_on_exists_get_type, "GstWbFileSinkOnExists",
+    { WB_EXISTS_REPLACE, "Replace it", "replace" },
+    { WB_EXISTS_FAIL, "Leave it alone, and fail", "fail" },
+    { WB_EXISTS_NUMBER,
+        "Leave it alone, and take the next free name: name-1.mkv", "number" })
+
 DEFINE_ENUM (wb_writeback_get_type, "GstWbFileSinkWriteback",
     { WB_WRITEBACK_DROP,
         "Bound the unwritten data, drop from the cache what is written",

@@ -41,6 +41,7 @@ typedef enum
 
 GType wb_buffer_mode_get_type (void);
 GType wb_file_mode_get_type (void);
+GType wb_on_exists_get_type (void);   /* of WbOnExists */
 GType wb_writeback_get_type (void);   /* of WbWriteback */
 GType wb_preallocate_get_type (void); /* of WbPreallocate */
 GType wb_sync_on_eos_get_type (void);

@@ -152,6 +152,19 @@ post_write_failure (
 }
 
 static void
+post_rename_failure (
+    GstWbFileSink *self, const WbError *error, const gchar *name)
+{
+  g_autofree gchar *goal = wb_messages_get_goal (self);
+  const gchar *reason = g_strerror (error->code);
+
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+      ("Could not rename file \"%s\" to \"%s\": %s: %s.", name, goal,
+          error->call, reason),
+      ("%s: %s (errno %d)", error->call, reason, error->code));
+}
+
+static void
 post_in_try (GstWbFileSink *self, const WbError *error, guint try)
 {
   g_autofree gchar *name = wb_messages_get_name (self);
@@ -182,6 +195,23 @@ post_in_try (GstWbFileSink *self, const WbError *error, guint try)
     case WB_ERROR_NO_SIZE:
       GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
           ("File \"%s\": preallocate=require needs a size: set size-hint.",
+              name),
+          (NULL));
+      break;
+    case WB_ERROR_NAMES:
+      GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+          ("File \"%s\": part-suffix and on-exists are for new files: they do "
+           "not go with append or file-mode, and the suffix has no slash.",
+              name),
+          (NULL));
+      break;
+    case WB_ERROR_RENAME:
+      post_rename_failure (self, error, name);
+      break;
+    case WB_ERROR_FINISHED:
+      GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+          ("File \"%s\" is whole and has its name: what follows a flush is not "
+           "written into it.",
               name),
           (NULL));
       break;

@@ -9,7 +9,7 @@ GST_DEBUG_CATEGORY (gst_wb_file_sink_debug);
 void
 wb_messages_clear (WbMessages *messages)
 {
-  g_clear_pointer (&messages->name, g_free);
+  g_clear_pointer (&messages->location, g_free);
   g_clear_pointer (&messages->uri, g_free);
 }
 
@@ -18,31 +18,64 @@ wb_messages_begin (
     WbMessages *messages, const gchar *location, const gchar *uri)
 {
   wb_messages_clear (messages);
-  messages->name =
-      location != NULL ? g_filename_display_name (location) : g_strdup ("");
+  messages->location = g_strdup (location != NULL ? location : "");
   messages->uri = g_strdup (uri);
+}
+
+/* Where the file is, or where it was to be. To be freed. */
+static gchar *
+get_location (GstWbFileSink *self)
+{
+  gchar *location;
+  WbPlace place;
+
+  wb_current_get_place (self, &place);
+  location = g_steal_pointer (&place.location);
+  wb_place_clear (&place);
+  if (location != NULL)
+    return location;
+  GST_OBJECT_LOCK (self);
+  location = g_strdup (self->messages.location);
+  GST_OBJECT_UNLOCK (self);
+  return location;
 }
 
 gchar *
 wb_messages_get_name (GstWbFileSink *self)
 {
-  gchar *name;
+  g_autofree gchar *location = get_location (self);
 
-  GST_OBJECT_LOCK (self);
-  name = g_strdup (self->messages.name);
-  GST_OBJECT_UNLOCK (self);
-  return name;
+  return location != NULL ? g_filename_display_name (location) : NULL;
 }
 
+/* Of the location that was set it was made when that was set: a relative one means
+ * the folder of that time. */
 static gchar *
-get_uri (GstWbFileSink *self)
+uri_of (GstWbFileSink *self, const gchar *location)
 {
-  gchar *uri;
+  gchar *uri = NULL;
+  gboolean is_set;
 
   GST_OBJECT_LOCK (self);
-  uri = g_strdup (self->messages.uri);
+  is_set = g_strcmp0 (location, self->messages.location) == 0;
+  if (is_set)
+    uri = g_strdup (self->messages.uri);
   GST_OBJECT_UNLOCK (self);
+  if (!is_set)
+    uri = gst_filename_to_uri (location, NULL);
   return uri;
+}
+
+gchar *
+wb_messages_get_goal (GstWbFileSink *self)
+{
+  WbPlace place;
+  gchar *name;
+
+  wb_current_get_place (self, &place);
+  name = g_filename_display_name (place.goal != NULL ? place.goal : "");
+  wb_place_clear (&place);
+  return name;
 }
 
 gchar *
@@ -102,10 +135,13 @@ void
 wb_messages_post_sync (
     GstWbFileSink *self, WbFile *file, WbSyncResult result, gint64 elapsed_us)
 {
-  g_autofree gchar *name = wb_messages_get_name (self);
-  g_autofree gchar *uri = get_uri (self);
+  g_autofree gchar *name = NULL, *uri = NULL;
+  WbPlace place;
   WbStats stats;
 
+  wb_file_get_place (file, &place);
+  name = g_filename_display_name (place.location);
+  uri = uri_of (self, place.location);
   wb_file_note_result (file, result, elapsed_us);
   wb_file_get_stats (file, &stats);
   GST_INFO_OBJECT (self,
@@ -118,7 +154,9 @@ wb_messages_post_sync (
               "uri", G_TYPE_STRING, uri, "result", G_TYPE_STRING,
               wb_sync_result_name (result), "bytes", G_TYPE_UINT64,
               stats.final_size, "elapsed", G_TYPE_UINT64,
-              (guint64) elapsed_us * 1000, NULL)));
+              (guint64) elapsed_us * 1000, "renamed", G_TYPE_BOOLEAN,
+              place.renamed, NULL)));
+  wb_place_clear (&place);
 }
 
 void

@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 
 typedef struct
 {
-  gchar *name; /* of the file, as it can be shown */
+  gchar *location; /* that was asked for */
   gchar *uri;
 } WbMessages;
 
@@ -29,6 +29,8 @@ void wb_messages_begin (
 /* How the file is called in messages: valid UTF-8, whatever the bytes of its
  * name. To be freed. */
 gchar *wb_messages_get_name (GstWbFileSink *self);
+/* The same of the name that the file is to have. */
+gchar *wb_messages_get_goal (GstWbFileSink *self);
 /* Which call hangs, and for how long. To be freed. */
 gchar *wb_messages_describe_stall (const WbStall *stall);
 

@@ -17,6 +17,7 @@
 #define DEFAULT_APPEND FALSE
 #define DEFAULT_FILE_MODE WB_FILE_MODE_TRUNCATE
 #define DEFAULT_O_SYNC FALSE
+#define DEFAULT_ON_EXISTS WB_EXISTS_REPLACE
 #define DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT 0
 /* Of 8, 32, 64 and 128 MiB, 32 gave the most over a gigabit link to a spinning
  * disk behind NFS (libfreemkv's history: 8, 64 and 128 MiB were slower). */
@@ -55,6 +56,8 @@ enum
   PROP_ON_SYNC_TIMEOUT,
   PROP_WRITEBACK_TIMEOUT,
   PROP_SYNC_INTERVAL,
+  PROP_ON_EXISTS,
+  PROP_PART_SUFFIX,
   PROP_WRITEBACK_STATS,
   N_PROPERTIES
 };
@@ -69,6 +72,7 @@ wb_settings_init (WbSettings *settings)
   settings->append = DEFAULT_APPEND;
   settings->file_mode = DEFAULT_FILE_MODE;
   settings->o_sync = DEFAULT_O_SYNC;
+  settings->on_exists = DEFAULT_ON_EXISTS;
   settings->max_transient_error_timeout = DEFAULT_MAX_TRANSIENT_ERROR_TIMEOUT;
   settings->chunk_size = DEFAULT_CHUNK_SIZE;
   settings->max_dirty_bytes = DEFAULT_MAX_DIRTY_BYTES;
@@ -89,6 +93,7 @@ wb_settings_clear (WbSettings *settings)
 {
   g_free (settings->location);
   g_free (settings->uri);
+  g_free (settings->part_suffix);
 }
 
 /* --- the specifications ---------------------------------------------------- */
@@ -184,6 +189,15 @@ init_mode_properties (void)
   properties[PROP_ON_SYNC_TIMEOUT] = g_param_spec_enum ("on-sync-timeout",
       "On sync timeout", "What giving up after sync-timeout is",
       wb_on_sync_timeout_get_type (), DEFAULT_ON_SYNC_TIMEOUT, FLAGS_PLAYING);
+  properties[PROP_ON_EXISTS] = g_param_spec_enum ("on-exists", "On exists",
+      "What happens if there is a file of the name", wb_on_exists_get_type (),
+      DEFAULT_ON_EXISTS, FLAGS);
+  properties[PROP_PART_SUFFIX] = g_param_spec_string ("part-suffix",
+      "Part suffix",
+      "Write under the location and this suffix, and rename at EOS, when the "
+      "file is as safe as sync-on-eos asks (none = it has its name from the "
+      "start; .part is usual)",
+      NULL, FLAGS);
   properties[PROP_WRITEBACK_STATS] =
       g_param_spec_boxed ("writeback-stats", "Write-back statistics",
           "Figures of the file being written, or of the last one",
@@ -200,6 +214,9 @@ static const gsize offsets[N_PROPERTIES] = {
   [PROP_APPEND] = OFFSET (append),
   [PROP_FILE_MODE] = OFFSET (file_mode),
   [PROP_O_SYNC] = OFFSET (o_sync),
+  [PROP_ON_EXISTS] = OFFSET (on_exists),
+  [PROP_PART_SUFFIX] = OFFSET (part_suffix),
+  [PROP_LOCATION] = OFFSET (location),
   [PROP_MAX_TRANSIENT_ERROR_TIMEOUT] = OFFSET (max_transient_error_timeout),
   [PROP_CHUNK_SIZE] = OFFSET (chunk_size),
   [PROP_MAX_DIRTY_BYTES] = OFFSET (max_dirty_bytes),
@@ -246,6 +263,10 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
     case G_TYPE_ENUM:
       *(gint *) field = g_value_get_enum (value);
       break;
+    case G_TYPE_STRING:
+      g_free (*(gchar **) field);
+      *(gchar **) field = g_value_dup_string (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
       break;
@@ -257,10 +278,15 @@ set_property (GObject *object, guint id, const GValue *value, GParamSpec *pspec)
 static GstStructure *
 make_stats (GstWbFileSink *self)
 {
+  GstStructure *structure;
+  WbPlace place;
   WbStats stats;
 
   wb_current_get_stats (self, &stats);
-  return wb_stats_to_structure (&stats);
+  wb_current_get_place (self, &place);
+  structure = wb_stats_to_structure (&stats, &place);
+  wb_place_clear (&place);
+  return structure;
 }
 
 static void
@@ -277,7 +303,7 @@ get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec)
   GST_OBJECT_LOCK (self);
   switch (G_TYPE_FUNDAMENTAL (G_VALUE_TYPE (value))) {
     case G_TYPE_STRING:
-      g_value_set_string (value, self->settings.location);
+      g_value_set_string (value, *(gchar *const *) field);
       break;
     case G_TYPE_BOOLEAN:
       g_value_set_boolean (value, *(const gboolean *) field);
@@ -313,6 +339,7 @@ wb_settings_install (GObjectClass *object_class)
 
   gst_type_mark_as_plugin_api (wb_buffer_mode_get_type (), 0);
   gst_type_mark_as_plugin_api (wb_file_mode_get_type (), 0);
+  gst_type_mark_as_plugin_api (wb_on_exists_get_type (), 0);
   gst_type_mark_as_plugin_api (wb_writeback_get_type (), 0);
   gst_type_mark_as_plugin_api (wb_preallocate_get_type (), 0);
   gst_type_mark_as_plugin_api (wb_sync_on_eos_get_type (), 0);
@@ -392,6 +419,8 @@ wb_settings_fill_config (const WbSettings *settings, WbFileConfig *config)
     config->mode = WB_OPEN_APPEND;
   else if (settings->file_mode == WB_FILE_MODE_OVERWRITE)
     config->mode = WB_OPEN_OVERWRITE;
+  config->on_exists = settings->on_exists;
+  config->part_suffix = settings->part_suffix;
   config->o_sync = settings->o_sync;
   config->writeback = settings->writeback;
   config->preallocate = settings->preallocate;

@@ -22,6 +22,8 @@ typedef struct
   gboolean append;
   WbFileMode file_mode;
   gboolean o_sync;
+  WbOnExists on_exists;
+  gchar *part_suffix;
   gint max_transient_error_timeout; /* ms */
   guint64 chunk_size;
   guint64 max_dirty_bytes;
@@ -55,8 +57,8 @@ const gchar *wb_settings_peek_uri (const WbSettings *settings);
 
 /* A size of 0 stands for the default, unless nothing is to be buffered. */
 void wb_settings_fix_buffer_size (GstWbFileSink *self);
-/* With the object lock: all of `config` that is set by properties. The location
- * in it is not copied. */
+/* With the object lock: all of `config` that is set by properties. The strings
+ * in it are not copied. */
 void wb_settings_fill_config (const WbSettings *settings, WbFileConfig *config);
 /* Tells the open file, if there is one, what its bounds are now. */
 void wb_settings_apply_bounds (GstWbFileSink *self);

@@ -33,10 +33,13 @@ static const struct
 };
 
 GstStructure *
-wb_stats_to_structure (const WbStats *stats)
+wb_stats_to_structure (const WbStats *stats, const WbPlace *place)
 {
   GstStructure *structure =
       gst_structure_new_empty ("application/x-wbfilesink-stats");
+  g_autofree gchar *location = place->location != NULL
+      ? g_filename_display_name (place->location)
+      : g_strdup ("");
   g_autofree gchar *error = NULL;
 
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
@@ -46,7 +49,8 @@ wb_stats_to_structure (const WbStats *stats)
     error = g_strdup_printf ("%s at offset %" G_GUINT64_FORMAT ": %s",
         stats->error.call, stats->error.offset, g_strerror (stats->error.code));
 
-  gst_structure_set (structure, "wait-time", G_TYPE_UINT64,
+  gst_structure_set (structure, "location", G_TYPE_STRING, location, "renamed",
+      G_TYPE_BOOLEAN, place->renamed, "wait-time", G_TYPE_UINT64,
       stats->wait_us * 1000, "max-wait-time", G_TYPE_UINT64,
       stats->max_wait_us * 1000, "sync-time", G_TYPE_UINT64,
       stats->sync_us * 1000, "degraded", G_TYPE_BOOLEAN, stats->degraded,

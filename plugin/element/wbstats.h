@@ -13,6 +13,7 @@
 G_BEGIN_DECLS
 
 /* The value of writeback-stats, to be freed. Times are in ns there. */
-GstStructure *wb_stats_to_structure (const WbStats *stats);
+GstStructure *wb_stats_to_structure (
+    const WbStats *stats, const WbPlace *place);
 
 G_END_DECLS

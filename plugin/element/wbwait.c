@@ -49,13 +49,15 @@ wait_preroll_through_steps (GstWbFileSink *self, gboolean is_last)
   return flow;
 }
 
+/* Without EOS the stream may lack its end: what is a part stays one. */
 static guint64
-request_finish (GstWbFileSink *self, WbFile *file)
+request_finish (GstWbFileSink *self, WbFile *file, gboolean eos)
 {
   WbSyncKind kind = wb_settings_get_sync_kind (self);
 
   wb_file_note_result (file, WB_RESULT_NONE, 0);
-  return wb_file_request_sync (file, kind, TRUE);
+  return eos ? wb_file_request_end (file, kind)
+             : wb_file_request_sync (file, kind, TRUE);
 }
 
 gboolean
@@ -160,7 +162,7 @@ finish (GstWbFileSink *self, WbFile *file, guint64 token, gboolean stops)
 GstFlowReturn
 wb_wait_eos (GstWbFileSink *self, WbFile *file)
 {
-  return finish (self, file, request_finish (self, file), FALSE);
+  return finish (self, file, request_finish (self, file, TRUE), FALSE);
 }
 
 void
@@ -171,7 +173,7 @@ wb_wait_stop (GstWbFileSink *self, WbFile *file)
   if (!wb_file_needs_sync (file, &token))
     return;
   if (token == 0)
-    token = request_finish (self, file);
+    token = request_finish (self, file, FALSE);
   finish (self, file, token, TRUE);
 }
 

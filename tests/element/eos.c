@@ -75,7 +75,7 @@ assert_sync (
   guint64 value;
 
   fail_unless (sync != NULL, "no message %u", n);
-  fail_unless_equals_int (gst_structure_n_fields (sync), 5);
+  fail_unless_equals_int (gst_structure_n_fields (sync), 6);
   assert_equals_string (gst_structure_get_string (sync, "location"), display);
   assert_equals_string (gst_structure_get_string (sync, "uri"), uri);
   assert_equals_string (gst_structure_get_string (sync, "result"), result);

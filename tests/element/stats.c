@@ -32,6 +32,8 @@ static const struct
   { "sync-time", G_TYPE_UINT64 },
   { "durable-bytes", G_TYPE_UINT64 },
   { "device-budget", G_TYPE_UINT64 },
+  { "location", G_TYPE_STRING },
+  { "renamed", G_TYPE_BOOLEAN },
   { "degraded", G_TYPE_BOOLEAN },
   { "sync-result", G_TYPE_STRING },
   { "mechanism", G_TYPE_STRING },

@@ -322,7 +322,9 @@ wb_core_latch (
   if (wb_core_is_broken (core)
       || (kind == WB_ERROR_SEEK && core->error.kind == WB_ERROR_SEEK))
     return;
+  /* An open and a rename say so themselves. */
   core->error.kind = wb_code_is_no_space (code) && kind != WB_ERROR_OPEN
+          && kind != WB_ERROR_RENAME
       ? WB_ERROR_NO_SPACE
       : kind;
   core->error.code = code;

@@ -194,6 +194,22 @@ wb_file_get_error (WbFile *file, WbError *error)
 }
 
 void
+wb_file_get_place (WbFile *file, WbPlace *place)
+{
+  wb_core_lock (file->rooms.core);
+  wb_target_get_place (file->rooms.target, place);
+  wb_core_unlock (file->rooms.core);
+}
+
+void
+wb_place_clear (WbPlace *place)
+{
+  g_clear_pointer (&place->location, g_free);
+  g_clear_pointer (&place->goal, g_free);
+  place->renamed = FALSE;
+}
+
+void
 wb_file_get_stall (WbFile *file, WbStall *stall)
 {
   wb_core_lock (file->rooms.core);
@@ -292,15 +308,27 @@ wb_file_seek (WbFile *file, guint64 position, guint64 *from, guint64 *furthest)
 
 /* --- syncs ------------------------------------------------------------------------------- */
 
-guint64
-wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish)
+static guint64
+request (WbFile *file, WbSyncKind kind, WbStreamEnd end)
 {
   guint64 token;
 
   wb_core_lock (file->rooms.core);
-  token = wb_finish_request (file->finish, kind, finish);
+  token = wb_finish_request (file->finish, kind, end);
   wb_core_unlock (file->rooms.core);
   return token;
+}
+
+guint64
+wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish)
+{
+  return request (file, kind, finish ? WB_STREAM_STOPS : WB_STREAM_GOES_ON);
+}
+
+guint64
+wb_file_request_end (WbFile *file, WbSyncKind kind)
+{
+  return request (file, kind, WB_STREAM_IS_WHOLE);
 }
 
 WbStatus

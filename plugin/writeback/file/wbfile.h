@@ -47,6 +47,14 @@ typedef enum
   WB_OPEN_OVERWRITE
 } WbOpenMode;
 
+/* If there is a file of the name. */
+typedef enum
+{
+  WB_EXISTS_REPLACE, /* it is emptied; with a part, replaced when that is whole */
+  WB_EXISTS_FAIL,    /* an error, and nothing is touched */
+  WB_EXISTS_NUMBER   /* the next free name: name-1.mkv, name-2.mkv, ... */
+} WbOnExists;
+
 typedef enum
 {
   WB_WRITEBACK_DROP, /* bounded, and dropped from the cache */
@@ -102,7 +110,10 @@ typedef enum
   WB_ERROR_SYNC,
   WB_ERROR_CLOSE,
   WB_ERROR_THREAD,
-  WB_ERROR_NO_SIZE /* space is required, and nobody said how much */
+  WB_ERROR_NO_SIZE, /* space is required, and nobody said how much */
+  WB_ERROR_NAMES,   /* the open mode does not go with a part or `on_exists` */
+  WB_ERROR_RENAME,  /* a whole part can't get its name */
+  WB_ERROR_FINISHED /* it has its name, and is to be written anew after a flush */
 } WbErrorKind;
 
 typedef struct
@@ -157,6 +168,9 @@ typedef struct
 {
   const char *location; /* file name encoding; copied */
   WbOpenMode mode;
+  WbOnExists on_exists;    /* but REPLACE: WB_OPEN_TRUNCATE only */
+  const char *part_suffix; /* the file is written under location and this; NULL:
+                              it has its name from the start; copied */
   gboolean o_sync;
   WbWriteback writeback;
   WbPreallocate preallocate;
@@ -186,6 +200,16 @@ typedef struct
   WbSizeSource source;
   WbReserveResult result;
 } WbReserveReport;
+
+/* Where the file is. */
+typedef struct
+{
+  char *location;   /* now: while it is a part, with the suffix */
+  char *goal;       /* the name that it has or is to have */
+  gboolean renamed; /* it was a part, and has its name now */
+} WbPlace;
+
+void wb_place_clear (WbPlace *place);
 
 typedef struct
 {
@@ -233,6 +257,8 @@ void wb_file_set_bounds (WbFile *file, const WbBounds *bounds);
 void wb_file_get_stats (WbFile *file, WbStats *stats);
 /* The stream's position, in bytes from the base, queue included. */
 guint64 wb_file_get_position (WbFile *file);
+/* To be cleared. */
+void wb_file_get_place (WbFile *file, WbPlace *place);
 /* The call that has been under way for the longest. */
 void wb_file_get_stall (WbFile *file, WbStall *stall);
 /* The first error, if there is one. */
@@ -282,6 +308,9 @@ gboolean wb_file_seek (WbFile *file, guint64 position, guint64 *from,
  * is fetched with the token that is returned. `finish` is the end of the
  * stream: nothing needs keeping in cache after it. */
 guint64 wb_file_request_sync (WbFile *file, WbSyncKind kind, gboolean finish);
+/* The same at the end of a stream that is whole: a part gets its name when the sync
+ * has worked. */
+guint64 wb_file_request_end (WbFile *file, WbSyncKind kind);
 /* How to wait for it. */
 typedef enum
 {

@@ -10,6 +10,7 @@
 
 /* Beside a sync's kind in the queue: the end of the stream. */
 #define FINISHES 0x100
+#define IS_WHOLE 0x200
 
 struct _WbFinish
 {
@@ -57,16 +58,17 @@ wb_finish_free (WbFinish *finish)
 /* --- callers ---------------------------------------------------------------------- */
 
 guint64
-wb_finish_request (WbFinish *finish, WbSyncKind kind, gboolean last)
+wb_finish_request (WbFinish *finish, WbSyncKind kind, WbStreamEnd end)
 {
+  static const guint flags[] = { 0, FINISHES, FINISHES | IS_WHOLE };
   guint64 token = ++finish->tokens;
 
-  if (last) {
+  if (end != WB_STREAM_GOES_ON) {
     finish->token_finish = token;
     finish->accepted_at_finish = wb_intake_accepted (finish->intake);
     finish->changed = FALSE;
   }
-  wb_intake_add_sync (finish->intake, token, kind | (last ? FINISHES : 0));
+  wb_intake_add_sync (finish->intake, token, kind | flags[end]);
   return token;
 }
 
@@ -165,6 +167,15 @@ wb_finish_fill_stats (const WbFinish *finish, WbStats *stats)
 
 /* --- the I/O thread ------------------------------------------------------------------ */
 
+/* What was asked for. */
+typedef struct
+{
+  WbSyncKind kind;
+  gboolean last;  /* nothing comes after it, */
+  gboolean whole; /* because the stream has ended */
+  guint64 generation;
+} Order;
+
 /* Until everything written has been retired and dropped. FALSE: a flush or an
  * abandonment came between. */
 static gboolean
@@ -195,14 +206,36 @@ nothing_synced (const WbFinish *finish) WB_REQUIRES (wb_locked)
                                           : WB_RESULT_SKIPPED;
 }
 
-/* fsync of the file, and of its directory. */
+/* What came is all, and as safe as was asked for: the part gets its name; unless a
+ * flush has come meanwhile, which takes it back. WB_RESULT_NONE: it has it. */
 static WbSyncResult
-sync_target (WbFinish *finish, WbSyncKind kind, gboolean last)
+take_name (WbFinish *finish, const Order *order)
     WB_REQUIRES (wb_locked, wb_io_thread)
 {
+  gboolean named;
+
+  if (!order->whole)
+    return WB_RESULT_NONE;
+  /* The syncer may be looking at the name. */
+  wb_syncer_answer (finish->syncer);
+  if (wb_core_is_abandoned (finish->core)
+      || wb_intake_generation (finish->intake) != order->generation)
+    return WB_RESULT_CANCELLED;
+  named = wb_target_take_name (finish->target);
+  if (wb_core_is_abandoned (finish->core))
+    return WB_RESULT_CANCELLED;
+  return named ? WB_RESULT_NONE : WB_RESULT_FAILED;
+}
+
+/* fsync of the file, and of its directory. */
+static WbSyncResult
+sync_target (WbFinish *finish, const Order *order)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  WbSyncKind kind = order->kind;
   WbCore *core = finish->core;
   guint64 covered = wb_retirer_high_water (finish->retirer);
-  WbSyncResult result = WB_RESULT_DATA;
+  WbSyncResult result = WB_RESULT_DATA, named;
   WbVerdict verdict;
 
   /* Also after an error: what was taken before it shall be on the disk. But an
@@ -224,39 +257,53 @@ sync_target (WbFinish *finish, WbSyncKind kind, gboolean last)
   }
   if (wb_core_has_error (core))
     return WB_RESULT_FAILED;
+  named = take_name (finish, order);
+  if (named != WB_RESULT_NONE)
+    return named;
   if (kind == WB_SYNC_FULL)
     result = wb_target_sync_parent (finish->target, WB_IO);
   wb_syncer_io_synced (
-      finish->syncer, covered, result == WB_RESULT_DURABLE, last);
+      finish->syncer, covered, result == WB_RESULT_DURABLE, order->last);
   return result;
 }
 
+/* Nothing is synced: nothing more is asked for before it gets its name. */
 static WbSyncResult
-sync_now (WbFinish *finish, WbSyncKind kind, gboolean last, guint64 generation)
+only_write (WbFinish *finish, const Order *order)
+    WB_REQUIRES (wb_locked, wb_io_thread)
+{
+  WbSyncResult named = WB_RESULT_NONE;
+
+  if (order->last)
+    trim (finish);
+  wb_retirer_release (finish->retirer);
+  if (!wb_core_has_error (finish->core))
+    named = take_name (finish, order);
+  return named != WB_RESULT_NONE ? named : nothing_synced (finish);
+}
+
+static WbSyncResult
+sync_now (WbFinish *finish, const Order *order)
     WB_REQUIRES (wb_locked, wb_io_thread)
 {
   WbCore *core = finish->core;
 
-  if (last)
+  if (order->last)
     wb_space_settle (finish->space);
   /* After each call: a thread that was left behind in it makes no other. */
   if (wb_core_is_abandoned (core))
     return WB_RESULT_CANCELLED;
-  if (kind == WB_SYNC_NONE) {
-    if (last)
-      trim (finish);
-    wb_retirer_release (finish->retirer);
-    return nothing_synced (finish);
-  }
-  if (!drain (finish, generation))
+  if (order->kind == WB_SYNC_NONE)
+    return only_write (finish, order);
+  if (!drain (finish, order->generation))
     return WB_RESULT_CANCELLED;
   if (wb_retirer_has_control (finish->retirer))
     wb_core_say_locked (core, WB_LOG_DEBUG, "everything has been retired");
-  if (last)
+  if (order->last)
     trim (finish);
   if (wb_core_is_abandoned (core))
     return WB_RESULT_CANCELLED;
-  return sync_target (finish, kind, last);
+  return sync_target (finish, order);
 }
 
 static void
@@ -288,13 +335,14 @@ wb_finish_sync (WbFinish *finish)
 {
   guint64 generation = wb_intake_generation (finish->intake);
   WbItem sync = wb_intake_take_sync (finish->intake);
-  gboolean last = (sync.kind & FINISHES) != 0;
+  const Order order = { sync.kind & ~(FINISHES | IS_WHOLE),
+    (sync.kind & FINISHES) != 0, (sync.kind & IS_WHOLE) != 0, generation };
   WbSyncResult result;
 
   wb_syncer_io_begins (finish->syncer);
-  say_sync_asked (finish, last);
-  result = sync_now (finish, sync.kind & ~FINISHES, last, generation);
-  if (last && wb_retirer_has_control (finish->retirer)
+  say_sync_asked (finish, order.last);
+  result = sync_now (finish, &order);
+  if (order.last && wb_retirer_has_control (finish->retirer)
       && generation == wb_intake_generation (finish->intake)
       && (result == WB_RESULT_DURABLE || result == WB_RESULT_DATA)
       && !settle (finish, generation))

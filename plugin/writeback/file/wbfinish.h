@@ -22,7 +22,15 @@ void wb_finish_free (WbFinish *finish);
 
 /* --- callers: see the functions of the same names in wbfile.h ------------------ */
 
-guint64 wb_finish_request (WbFinish *finish, WbSyncKind kind, gboolean last)
+/* What comes after the sync. */
+typedef enum
+{
+  WB_STREAM_GOES_ON,
+  WB_STREAM_STOPS,   /* nothing, but that was not its end */
+  WB_STREAM_IS_WHOLE /* nothing: a part gets its name */
+} WbStreamEnd;
+
+guint64 wb_finish_request (WbFinish *finish, WbSyncKind kind, WbStreamEnd end)
     WB_REQUIRES (wb_locked);
 WbStatus wb_finish_wait (WbFinish *finish, guint64 token, WbSyncWait how,
     WbSyncResult *result, WbStall *stall) WB_REQUIRES (wb_locked);

@@ -56,6 +56,16 @@ open_with (const WbName *name, int flags)
   return fd;
 }
 
+static gboolean
+is_link (const struct stat *status)
+{
+#ifdef S_ISLNK
+  return S_ISLNK (status->st_mode);
+#else
+  return FALSE;
+#endif
+}
+
 int
 wb_name_open (WbName *name, gboolean append, gboolean o_sync, gboolean require)
 {
@@ -73,6 +83,45 @@ wb_name_open (WbName *name, gboolean append, gboolean o_sync, gboolean require)
     name->removable = TRUE;
   }
   return open_with (name, flags | O_CREAT);
+}
+
+int
+wb_name_create (WbName *name, gboolean o_sync)
+{
+  int fd = open_with (name, O_CREAT | O_EXCL | (o_sync ? O_SYNC : 0));
+
+  name->removable = fd >= 0;
+  return fd;
+}
+
+int
+wb_name_discard (WbName *name)
+{
+  struct stat status;
+
+  if (name->sys->lstat (name->location, &status) != 0)
+    return errno == ENOENT ? 0 : -1;
+  if (!S_ISREG (status.st_mode) && !is_link (&status)) {
+    errno = EEXIST;
+    return -1;
+  }
+  return name->sys->unlink (name->location);
+}
+
+gboolean
+wb_name_exists (const WbName *name, const char *path)
+{
+  struct stat status;
+
+  return name->sys->lstat (path, &status) == 0;
+}
+
+gboolean
+wb_name_is_link (const WbName *name, const char *path)
+{
+  struct stat status;
+
+  return name->sys->lstat (path, &status) == 0 && is_link (&status);
 }
 
 int
@@ -129,6 +178,100 @@ wb_name_is_ours (const WbName *name)
   return name->identified && name->sys->stat (name->location, &status) == 0
       && is_same (name, &status);
 }
+
+/* --- moving ---------------------------------------------------------------------- */
+
+/* How calls find a name beside this one: in the directory that is held, or, where it
+ * may not be read, by its path. To be freed. */
+static char *
+name_beside (const WbName *name, const char *path)
+{
+  g_autofree char *base = g_path_get_basename (path);
+  g_autofree char *parent = NULL;
+
+  if (name->directory >= 0)
+    return g_steal_pointer (&base);
+  if (name->parent != NULL)
+    return g_build_filename (name->parent, base, NULL);
+  parent = g_path_get_dirname (name->location);
+  return g_build_filename (parent, base, NULL);
+}
+
+/* Whether this name is the file's: 0, or the errno. */
+static int
+find_in_place (const WbName *name, const char *beside)
+{
+  struct stat status;
+  int result = name->directory >= 0
+      ? name->sys->stat_in (name->directory, beside, &status)
+      : name->sys->lstat (beside, &status);
+
+  if (result != 0)
+    return errno;
+  return !name->identified || is_same (name, &status) ? 0 : ESTALE;
+}
+
+/* The ladder: what the system has for it; and where a file system does not know the
+ * flag (NFS, FUSE before its version 7.23: EINVAL) or the system does not have the call
+ * (ENOSYS), a second name, which is never made over anything, and then the first one
+ * goes. In between both lead to the whole file. */
+static int
+move_to_free (
+    const WbName *name, const char *from, const char *to, const char **call)
+{
+  const WbSys *sys = name->sys;
+
+  *call = "rename";
+  if (sys->rename_new_in (name->directory, from, to) == 0)
+    return 0;
+  if (wb_code_is_denial (errno) || !wb_code_is_refusal (errno))
+    return errno;
+  *call = "link";
+  if (sys->link_in (name->directory, from, to) != 0) {
+    int code = errno;
+
+    /* It has that name: NFS may ask twice. */
+    if (code != EEXIST || !name->identified || find_in_place (name, to) != 0)
+      return code;
+  }
+  *call = "unlink";
+  return sys->unlink_in (name->directory, from) == 0 ? 0 : errno;
+}
+
+int
+wb_name_move (
+    WbName *name, const char *path, gboolean replace, const char **call)
+{
+  g_autofree char *from = name_beside (name, name->location);
+  g_autofree char *to = name_beside (name, path);
+  int code;
+
+  *call = "stat";
+  code = find_in_place (name, from);
+  if (code != 0)
+    return code;
+  *call = "rename";
+  if (!replace)
+    code = move_to_free (name, from, to, call);
+  else if (name->sys->rename_in (name->directory, from, to) != 0)
+    code = errno;
+  /* NFS may ask twice, and be told of what its first call has done. */
+  if (code != 0 && name->identified && find_in_place (name, from) == ENOENT
+      && find_in_place (name, to) == 0)
+    code = 0;
+  return code;
+}
+
+void
+wb_name_moved (WbName *name, const char *path)
+{
+  g_free (name->location);
+  name->location = g_strdup (path);
+  g_free (name->name);
+  name->name = g_path_get_basename (path);
+}
+
+/* --- syncing ---------------------------------------------------------------------- */
 
 /* NULL, or why the name does not lead to this file any more. */
 static const char *

@@ -47,6 +47,15 @@ void wb_name_clear (WbName *name);
  * there is `removable`. The descriptor, or -1 with errno. */
 int wb_name_open (WbName *name, gboolean append, gboolean o_sync,
     gboolean require) WB_EXCLUDES (wb_locked);
+/* Makes it for writing; what has its name is left alone: -1 with EEXIST. */
+int wb_name_create (WbName *name, gboolean o_sync) WB_EXCLUDES (wb_locked);
+/* Removes what has its name, if that is a file or a link: 0 or -1. */
+int wb_name_discard (WbName *name) WB_EXCLUDES (wb_locked);
+/* Of any path, links not followed. */
+gboolean wb_name_exists (const WbName *name, const char *path)
+    WB_EXCLUDES (wb_locked);
+gboolean wb_name_is_link (const WbName *name, const char *path)
+    WB_EXCLUDES (wb_locked);
 /* Empties it by opening it once more, where it can't be done otherwise. 0 or -1. */
 int wb_name_empty (WbName *name) WB_EXCLUDES (wb_locked);
 /* Removes what the name leads to behind every link. */
@@ -56,6 +65,13 @@ void wb_name_find (WbName *name) WB_EXCLUDES (wb_locked);
 void wb_name_identify (WbName *name, const struct stat *status);
 /* Whether the location leads to this file now. */
 gboolean wb_name_is_ours (const WbName *name) WB_EXCLUDES (wb_locked);
+/* Gives the file, which was found, another name in its directory: the last part of
+ * `path`; over what has that, or never over anything (EEXIST). If the file is not where
+ * it was, nothing is moved. 0, or the errno and the call that said so. */
+int wb_name_move (WbName *name, const char *path, gboolean replace,
+    const char **call) WB_EXCLUDES (wb_locked);
+/* After that. */
+void wb_name_moved (WbName *name, const char *path) WB_REQUIRES (wb_locked);
 /* Syncs the directory. NULL, or why the name is not durable, in static memory. */
 const char *wb_name_sync (WbName *name, WbNameVerdict *verdict)
     WB_EXCLUDES (wb_locked);

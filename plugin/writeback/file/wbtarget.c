@@ -22,14 +22,13 @@ struct _WbTarget
   const WbSys *sys;
   gboolean o_sync;
   gboolean require; /* the space, before the old content goes */
-  gboolean
-      removable; /* there was no such file: it goes again if it can't be had */
   WbWriteback writeback;
 
   /* written by the I/O thread before the file is open, constant after it */
   WbTargetFacts facts;
   WbDevice *device;
   WbName name; /* its directory changes hands with the descriptor */
+  WbNaming naming;
 
   int fd; /* -1 again when it is closed */
   WbAsk ask;
@@ -56,6 +55,7 @@ wb_target_new (WbCore *core, const WbFileConfig *config)
   target->sys = config->sys != NULL ? config->sys : wb_sys_default ();
   target->ask.sys = target->sys;
   wb_name_init (&target->name, target->sys, config->location);
+  wb_naming_init (&target->naming, core, &target->name, config);
   target->facts.append = config->mode == WB_OPEN_APPEND;
   target->facts.truncate = config->mode == WB_OPEN_TRUNCATE;
   target->facts.overwrite = config->mode == WB_OPEN_OVERWRITE;
@@ -71,6 +71,7 @@ void
 wb_target_free (WbTarget *target)
 {
   g_clear_pointer (&target->device, wb_device_put);
+  wb_naming_clear (&target->naming);
   wb_name_clear (&target->name);
   g_free (target);
 }
@@ -172,21 +173,29 @@ set_up_control (WbTarget *target) WB_EXCLUDES (wb_locked)
 /* Opens it. 0, or the errno. Of a FIFO it is known that its open waits for a
  * reader, and that it can be let go. */
 static int
-enter_target (WbTarget *target) WB_REQUIRES (wb_locked, wb_io_thread)
+enter_target (WbTarget *target, const char **call)
+    WB_REQUIRES (wb_locked, wb_io_thread)
 {
   WbCore *core = target->core;
   struct stat status;
-  gboolean exists;
+  const struct stat *found;
+  gboolean makes;
   int code;
 
+  *call = "open";
   wb_core_enter (core, WB_IO, "open", 0);
-  exists = target->sys->stat (target->name.location, &status) == 0;
+  found =
+      target->sys->stat (target->naming.wanted, &status) == 0 ? &status : NULL;
   wb_core_leave (core, WB_IO);
   if (wb_core_is_abandoned (core))
     return ECANCELED;
-  target->facts.created = !exists;
+  makes = wb_naming_makes (&target->naming, found);
+  target->facts.created = makes || found == NULL;
+  if (makes)
+    return wb_naming_claim (
+        &target->naming, found, target->o_sync, &target->fd, call);
 #ifdef S_ISFIFO
-  target->in_fifo = exists && S_ISFIFO (status.st_mode);
+  target->in_fifo = found != NULL && S_ISFIFO (status.st_mode);
 #endif
   wb_core_enter (core, WB_IO, "open", 0);
   target->fd = wb_name_open (
@@ -202,14 +211,16 @@ gboolean
 wb_target_open (WbTarget *target)
 {
   WbCore *core = target->core;
+  const char *call;
   int code;
 
+  if (!target->naming.is_sound)
+    return open_failed (target, WB_ERROR_NAMES, EINVAL, "open");
   if (is_busy (target))
     return open_failed (target, WB_ERROR_BUSY, EBUSY, "open");
-
-  code = enter_target (target);
+  code = enter_target (target, &call);
   if (code != 0)
-    return open_failed (target, WB_ERROR_OPEN, code, "open");
+    return open_failed (target, WB_ERROR_OPEN, code, call);
   if (wb_core_is_abandoned (core))
     return FALSE;
 
@@ -370,6 +381,24 @@ wb_target_sync_parent (WbTarget *target, WbParty party)
         reason);
   target->name_said = reason;
   return WB_RESULT_DATA;
+}
+
+gboolean
+wb_target_take_name (WbTarget *target)
+{
+  return wb_naming_finish (&target->naming);
+}
+
+gboolean
+wb_target_is_renamed (const WbTarget *target)
+{
+  return wb_naming_is_renamed (&target->naming);
+}
+
+void
+wb_target_get_place (const WbTarget *target, WbPlace *place)
+{
+  wb_naming_get_place (&target->naming, place);
 }
 
 /* --- write-out --------------------------------------------------------------------- */

@@ -17,6 +17,7 @@
 #include "file/wbask.h"
 #include "file/wbcore.h"
 #include "file/wbfacts.h"
+#include "file/wbnaming.h"
 #include "policy/wbplanner.h"
 #include "process/wbdevice.h"
 
@@ -65,6 +66,15 @@ WbVerdict wb_target_sync (WbTarget *target, WbParty party, WbSyncKind kind,
  * read, WB_RESULT_DATA, and a line tells why. That a directory cannot be synced is
  * a file system's manner, not a failure; a failure is latched. */
 WbSyncResult wb_target_sync_parent (WbTarget *target, WbParty party)
+    WB_REQUIRES (wb_locked);
+
+/* The stream has ended and is as safe as was asked for: what was written as a part
+ * gets its name. FALSE: that is latched, or the file was abandoned meanwhile. */
+gboolean wb_target_take_name (WbTarget *target)
+    WB_REQUIRES (wb_locked, wb_io_thread);
+/* Whether it has: what has a name is whole, and is to stay so. */
+gboolean wb_target_is_renamed (const WbTarget *target) WB_REQUIRES (wb_locked);
+void wb_target_get_place (const WbTarget *target, WbPlace *place)
     WB_REQUIRES (wb_locked);
 
 /* --- write-out ------------------------------------------------------------------ */

@@ -34,6 +34,9 @@ struct _WbWriter
   /* survives a restart that does not truncate */
   guint64 final_high_water WB_GUARDED_BY (wb_locked);
 
+  /* it has its name and a flush has come: what is whole stays so */
+  gboolean is_finished WB_GUARDED_BY (wb_io_thread);
+
   WbBatchRun run WB_GUARDED_BY (wb_io_thread);
   GArray *garbage WB_GUARDED_BY (wb_io_thread); /* WbOwner */
 };
@@ -298,6 +301,8 @@ write_batch (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
 void
 wb_writer_write (WbWriter *writer)
 {
+  if (writer->is_finished)
+    wb_core_latch (writer->core, WB_ERROR_FINISHED, EEXIST, "write", 0);
   /* After an error what is queued can no longer be written. */
   if (wb_core_is_broken (writer->core)) {
     wb_intake_discard_data (writer->intake, &writer->run, writer->garbage);
@@ -315,7 +320,7 @@ wb_writer_write (WbWriter *writer)
 static gboolean
 can_truncate (WbWriter *writer) WB_REQUIRES (wb_locked, wb_io_thread)
 {
-  if (!writer->facts->regular || writer->facts->overwrite
+  if (!writer->facts->regular || writer->facts->overwrite || writer->is_finished
       || wb_retirer_high_water (writer->retirer) <= writer->facts->base)
     return FALSE;
   if (!writer->facts->append || !is_shared (writer))
@@ -351,6 +356,7 @@ wb_writer_restart (WbWriter *writer)
   if (wb_core_is_abandoned (writer->core))
     return;
 
+  writer->is_finished = wb_target_is_renamed (writer->target);
   truncate = can_truncate (writer);
   if (truncate && !wb_core_is_broken (writer->core))
     code = truncate_to_base (writer);
