@@ -268,7 +268,7 @@ def fragments(args, folder):
         'videotestsrc num-buffers=60 ! video/x-raw,width=64,height=64,'
         'framerate=30/1 ! jpegenc ! splitmuxsink muxer-factory=matroskamux '
         'sink-factory=wbfilesink async-finalize=true '
-        'sink-properties=properties,part-suffix=.part,on-exists=number '
+        'sink-properties=properties,part-suffix=.part,on-exists=2 '
         f'max-size-time=500000000 location={folder}/%02d.mkv',
         debug='wbfilesink:5')
     if 'no element' in launch.text():

@@ -32,7 +32,7 @@ typedef struct
   gboolean renamed WB_GUARDED_BY (wb_locked); /* the part has become that */
 } WbNaming;
 
-/* The name stays the caller's; it is to be open by the part's, if there is one. */
+/* The name stays the caller's. It becomes the part's, if there is one. */
 void wb_naming_init (
     WbNaming *naming, WbCore *core, WbName *name, const WbFileConfig *config);
 void wb_naming_clear (WbNaming *naming);
