@@ -6,7 +6,8 @@
  * use its functions. From the bottom up, each calls what stands below it only:
  *
  *   wbcurrent         which file is open
- *   wbenums, wbstats  types of properties; they know no element
+ *   wbenums, wbspecs, wbstats
+ *                     what properties there are; they know no element
  *   wbsettings        the properties
  *   wbmessages        what is posted and logged
  *   wberrors          errors, one a file
