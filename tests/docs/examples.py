@@ -26,9 +26,11 @@ import storage  # noqa: E402
 from storage import Failure, NotHere, check, note  # noqa: E402
 
 TIMEOUT = 60
-# Without the system's clock: as many frames as come, and no more.
+# As many frames as come, and no more. At their own pace: with a source that is
+# faster, splitmuxsink of GStreamer 1.22 with async-finalize does not always end
+# (4 of 12 runs with filesink in it).
 FRAMES = 150
-COUNTED = (f'videotestsrc num-buffers={FRAMES} ! video/x-raw,width=320,'
+COUNTED = (f'videotestsrc is-live=true num-buffers={FRAMES} ! video/x-raw,width=320,'
            'height=240,framerate=25/1 ! x264enc tune=zerolatency '
            'speed-preset=superfast key-int-max=25 ! h264parse')
 
@@ -109,8 +111,7 @@ def ended_by(number, program, directory):
 
 def interval(program, directory):
     run = Run(program, directory, '--seconds', '60', '--source',
-              COUNTED.replace('videotestsrc', 'videotestsrc is-live=true'),
-              '--set', 'sync-interval=200000000', 'cam.mkv')
+              COUNTED, '--set', 'sync-interval=200000000', 'cam.mkv')
     status, complaints = run.finish()
     check(status == 0, f'exit status {status}: {complaints}')
     check(any(re.search(r' (?!0\.0)[\d.]+ MB durable', line)
