@@ -10,7 +10,10 @@ share. What all of them keep dirty together has a bound; every file gets done,
 with its own bytes in it; and no thread is left when all are stopped.
 """
 import os
+import pathlib
+import subprocess
 import sys
+import time
 
 import storage
 from storage import BATCH, MIB, check, note
@@ -109,6 +112,78 @@ def run(args, case, disk, directory):
         clear(disk.directory, directory)
 
 
+# --- a disk that stands still ---
+
+class StandingStill:
+    """What live sources bring while the disk takes nothing is bounded for all
+    files together, and not only for each: it is memory of the process."""
+
+    name = '64 recorders, and the disk stands still'
+    files = 64
+    rate = 4 * 10**6
+    # What the queues may hold together, and as much again as the process has
+    # without them.
+    allowed = 256 * MIB
+
+    def pipeline(self, args, directory):
+        for number in range(self.files):
+            yield from (
+                f'fakesrc is-live=true sync=true datarate={self.rate} '
+                f'sizetype=fixed sizemax={self.rate // 100} filltype=zero ! '
+                f'{args.sink} location={directory / str(number)}').split()
+
+    def run(self, args, disk):
+        storage.need_program('gst-launch-1.0')
+        child = subprocess.Popen(
+            ['gst-launch-1.0', '-q', *self.pipeline(args, disk.directory)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            storage.wait_until(lambda: memory(child.pid) > 0, 'it has begun')
+            time.sleep(3)
+            before = memory(child.pid)
+            disk.rate(0.001)
+            found = memory_at_rest(child)
+        finally:
+            disk.rate(DISK_MB_S)
+            child.kill()
+            complaints = child.communicate()[1]
+        note(f'{storage.megabytes(before)} while the disk goes, '
+             f'{storage.megabytes(found)} when it stands still')
+        check(not complaints, complaints)
+        check(found <= self.allowed, f'{found} bytes of memory, '
+              f'{self.allowed} allowed')
+        check(found >= before + self.files * BATCH // 2,
+              'the disk did not stand still: nothing was queued')
+
+
+def memory(pid):
+    """Resident, bytes; 0 when it has ended."""
+    for line in pathlib.Path(f'/proc/{pid}/status').read_text().splitlines():
+        if line.startswith('VmRSS:'):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def memory_at_rest(child):
+    """When it has grown no more for three seconds."""
+    sizes = [memory(child.pid)]
+    deadline = time.monotonic() + storage.TIMEOUT
+    while len(sizes) < 4 or sizes[-1] > sizes[-4] + MIB:
+        check(child.poll() is None, f'gst-launch-1.0 ended: {child.returncode}')
+        check(time.monotonic() < deadline, f'it grows and grows: {sizes}')
+        time.sleep(1)
+        sizes.append(memory(child.pid))
+    return sizes[-1]
+
+
+def run_any(args, case, disk, directory):
+    if isinstance(case, StandingStill):
+        case.run(args, disk)
+    else:
+        run(args, case, disk, directory)
+
+
 if __name__ == '__main__':
     sys.exit(storage.run_on_throttled_disk(
-        'Many files on one disk.', DISK_MB_S, CASES, run))
+        'Many files on one disk.', DISK_MB_S, [*CASES, StandingStill()],
+        run_any))
