@@ -128,6 +128,29 @@ def not_durable(program, directory):
               in complaints, complaints)
 
 
+def started_again(program, directory):
+    """As the unit does: what is there stays, and a name means a whole file."""
+    words = ('--seconds', '1', '--set', 'on-exists=number',
+             '--set', 'part-suffix=.part', 'cam-%02d.mkv')
+    run = Run(program, directory, *words)
+    run.wait_for_durable(2)
+    run.child.kill()
+    run.finish()
+    whole = {path: path.read_bytes() for path in directory.glob('*.mkv')}
+    check(len(whole) >= 2, f'{sorted(whole)}')
+    check(len(list(directory.glob('*.part'))) >= 1, 'no part was left')
+    run = Run(program, directory, *words)
+    run.wait_for_durable(2)
+    run.child.send_signal(signal.SIGINT)
+    status, complaints = run.finish()
+    check(status == 0, f'exit status {status}: {complaints}')
+    check('cam-00-1.mkv' in run.durable(), f'{run.durable()}')
+    for path, content in whole.items():
+        check(path.read_bytes() == content, f'{path.name} was written over')
+    for path in directory.glob('*.mkv'):
+        check(frames(path) > 0, f'{path.name} cannot be read')
+
+
 def disk_full(program, directory):
     storage.need_root()
     with storage.mounted(directory, '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs'):
@@ -158,6 +181,7 @@ CASES = {
     'SIGTERM': lambda *a: ended_by(signal.SIGTERM, *a),
     'sync-interval': interval,
     'not durable is loud': not_durable,
+    'started again': started_again,
     'a full disk': disk_full,
     'no folder': no_folder,
     'no such source': no_such_source,
