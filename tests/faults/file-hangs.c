@@ -7,8 +7,11 @@
 #include "config.h"
 #include "filerig.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Each call hangs for ever: the caller is answered within the bound, is told
@@ -318,6 +321,44 @@ test_flush_before_a_gap (FileRig *f, gconstpointer data)
   g_assert_cmpint (status.st_size, ==, 2 * PIECE);
 }
 
+/* Stops this process for so long, a moment from now. */
+static pid_t
+stop_for (guint stopped_us)
+{
+  pid_t child = fork ();
+
+  g_assert_cmpint (child, >=, 0);
+  if (child > 0)
+    return child;
+  usleep (100 * 1000);
+  kill (getppid (), SIGSTOP);
+  usleep (stopped_us);
+  kill (getppid (), SIGCONT);
+  _exit (0);
+}
+
+/* What comes and goes is tried again for so long, and the time in which this process
+ * did not run is not counted. */
+static void
+test_pause_while_trying_again (FileRig *f, gconstpointer data)
+{
+  WbFileConfig config;
+  FileRigOutcome o;
+  pid_t child;
+
+  file_rig_configure (f, &config);
+  config.transient_timeout_us = 2 * G_USEC_PER_SEC;
+  fault_fail (FAULT_WRITE, 1, 20, EACCES);
+  child = stop_for (3 * G_USEC_PER_SEC);
+  o = file_rig_run (f, &config);
+  g_assert_cmpint (waitpid (child, NULL, 0), ==, child);
+  g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+  g_assert_cmpint (o.close, ==, WB_OK);
+  g_assert_cmpuint (fault_count (FAULT_WRITE), >, 20);
+  file_rig_assert_content (f);
+  file_rig_assert_nothing_left (f);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -332,6 +373,7 @@ main (int argc, char **argv)
   ADD ("degraded-and-back", test_degraded_and_back);
   ADD ("sync-lifts-the-window", test_sync_lifts_the_window);
   ADD ("flush-before-a-gap", test_flush_before_a_gap);
+  ADD ("pause-while-trying-again", test_pause_while_trying_again);
   ADD ("stall-is-part-of-the-timeout", test_stall_is_part_of_the_timeout);
   return g_test_run ();
 }

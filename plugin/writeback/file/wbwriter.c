@@ -133,7 +133,7 @@ static gboolean
 retry_later (WbWriter *writer, gint64 *give_up_us)
     WB_REQUIRES (wb_locked, wb_io_thread)
 {
-  gint64 now = g_get_monotonic_time ();
+  gint64 now = wb_core_now (writer->core);
 
   if (writer->transient_timeout_us <= 0)
     return FALSE;
@@ -141,7 +141,7 @@ retry_later (WbWriter *writer, gint64 *give_up_us)
     *give_up_us = now + writer->transient_timeout_us;
   if (now >= *give_up_us || wb_core_is_abandoned (writer->core))
     return FALSE;
-  wb_core_wait (writer->core, WB_IO, now + TRANSIENT_RETRY_US);
+  wb_core_wait_timed (writer->core, WB_IO, now, TRANSIENT_RETRY_US);
   return TRUE;
 }
 
