@@ -156,6 +156,34 @@ test_interrupted_calls_go_on (FileRig *f, gconstpointer data)
   }
 }
 
+/* A file system that says so for ever is not asked for ever. */
+static void
+test_interrupted_for_ever (FileRig *f, gconstpointer data)
+{
+  static const FaultCall calls[] = { FAULT_OPEN, FAULT_WRITE, FAULT_DROP,
+    FAULT_RESERVE, FAULT_TRUNCATE, FAULT_SYNC_DIRECTORY };
+
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
+    gboolean hint = calls[i] == FAULT_DROP || calls[i] == FAULT_RESERVE;
+    WbFileConfig config;
+    FileRigOutcome o;
+
+    fault_reset ();
+    fault_ideal_disk (TRUE);
+    fault_fail (calls[i], 1, G_MAXUINT, EINTR);
+    file_rig_configure (f, &config);
+    o = file_rig_run (f, &config);
+    g_assert_cmpuint (fault_count (calls[i]), >, 1);
+    g_assert_cmpuint (fault_count (calls[i]), <, 1000);
+    if (hint)
+      g_assert_cmpint (o.result, ==, WB_RESULT_DURABLE);
+    else
+      g_assert_true (o.open == WB_FAILED || o.close == WB_FAILED);
+    g_assert_true (hint || o.error.code == EINTR);
+    file_rig_assert_nothing_left (f);
+  }
+}
+
 static void
 test_transient_eacces (FileRig *f, gconstpointer data)
 {
@@ -294,6 +322,7 @@ main (int argc, char **argv)
   ADD ("refused-hints-change-nothing", test_refused_hints_change_nothing);
   ADD ("short-and-interrupted-writes", test_short_and_interrupted_writes);
   ADD ("interrupted-calls-go-on", test_interrupted_calls_go_on);
+  ADD ("interrupted-for-ever", test_interrupted_for_ever);
   ADD ("transient-eacces", test_transient_eacces);
   ADD ("write-fails-after-refused-seek", test_write_fails_after_refused_seek);
   ADD ("failed-fsync-is-final", test_failed_fsync_is_final);

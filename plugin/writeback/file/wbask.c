@@ -54,8 +54,6 @@ wb_ask_drop (WbAsk *ask, int fd, gint64 offset, gint64 length)
 {
   WbVerdict verdict = { 0, TRUE };
 
-  do
-    verdict.code = ask->sys->drop (fd, offset, length) == 0 ? 0 : errno;
-  while (verdict.code == EINTR);
+  WB_TRY (verdict.code, ask->sys->drop (fd, offset, length));
   return verdict;
 }

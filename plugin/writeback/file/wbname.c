@@ -18,8 +18,6 @@
 #define O_SYNC 0
 #endif
 
-#define TRIES 8
-
 WbIdentity
 wb_identity_of (const struct stat *status)
 {
@@ -47,12 +45,13 @@ wb_name_clear (WbName *name)
 static int
 open_with (const WbName *name, int flags)
 {
+  guint tries = 0;
   int fd;
 
   do
     fd = name->sys->open (
         name->location, flags | O_WRONLY | O_CLOEXEC | O_NOCTTY, 0666);
-  while (fd < 0 && errno == EINTR);
+  while (fd < 0 && wb_code_is_to_be_tried (errno, &tries));
   return fd;
 }
 
@@ -302,7 +301,7 @@ is_out_of_reach (int code)
 const char *
 wb_name_sync (WbName *name, WbNameVerdict *verdict)
 {
-  int code = 0;
+  int code;
 
   memset (verdict, 0, sizeof *verdict);
   if (name->parent == NULL)
@@ -311,9 +310,8 @@ wb_name_sync (WbName *name, WbNameVerdict *verdict)
     name->directory = name->sys->open_directory (name->parent);
   if (name->directory < 0)
     return g_strerror (errno);
-  /* No write is lost with it: it is asked again, but not for ever. */
-  for (guint i = 0; i < TRIES && (i == 0 || code == EINTR); i++)
-    code = name->sys->sync_directory (name->directory) == 0 ? 0 : errno;
+  /* No write is lost with it: it is asked again. */
+  WB_TRY (code, name->sys->sync_directory (name->directory));
   verdict->code = code;
   verdict->refused = is_out_of_reach (code) || wb_code_is_refusal (code);
   if (is_out_of_reach (code) || (code != 0 && !verdict->refused))

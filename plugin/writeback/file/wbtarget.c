@@ -286,7 +286,7 @@ wb_target_write (WbTarget *target, const WbVector *vectors, guint n,
   if (result < 0 && (code == EAGAIN || code == EWOULDBLOCK)) {
     wait_until_ready (target);
     target->write_waited_us += wb_core_leave_idle (core, WB_IO);
-    return -EINTR;
+    return -EAGAIN;
   }
   *took_us = wb_core_leave (core, WB_IO) + target->write_waited_us;
   target->write_waited_us = 0;
@@ -445,12 +445,8 @@ wb_target_reserve (
   wb_core_enter (target->core, WB_IO, "fallocate", offset);
   turn = device != NULL && wb_device_take_turn (device);
   began = g_get_monotonic_time ();
-  do
-    code =
-        target->sys->reserve (target->fd, (gint64) offset, (gint64) length) == 0
-        ? 0
-        : errno;
-  while (code == EINTR);
+  WB_TRY (code,
+      target->sys->reserve (target->fd, (gint64) offset, (gint64) length));
   *took_us = g_get_monotonic_time () - began;
   if (turn)
     wb_device_end_turn (device);
@@ -469,9 +465,7 @@ wb_target_truncate (WbTarget *target, guint64 size)
   int code;
 
   wb_core_enter (target->core, WB_IO, "ftruncate", size);
-  do
-    code = target->sys->truncate (target->fd, (gint64) size) == 0 ? 0 : errno;
-  while (code == EINTR);
+  WB_TRY (code, target->sys->truncate (target->fd, (gint64) size));
   wb_core_leave (target->core, WB_IO);
   return code;
 }

@@ -43,7 +43,7 @@ gboolean wb_target_is_perhaps_busy (const WbTarget *target)
 
 /* Writes once, at an offset in the file (ignored for targets without positions);
  * while it is appended to, at the file's end, which `*offset` becomes: others may
- * append as well. Returns the bytes, or -errno; -EINTR: nothing was done, ask
+ * append as well. Returns the bytes, or -errno; -EAGAIN: nothing was done, ask
  * again, which may have waited for a reader or for others. `*took_us` becomes the
  * time that the bytes took, such waits included. */
 gssize wb_target_write (WbTarget *target, const WbVector *vectors, guint n,

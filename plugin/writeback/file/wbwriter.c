@@ -164,7 +164,7 @@ write_run (WbWriter *writer, guint64 generation)
   const WbBatchRun *run = &writer->run;
   gsize done = 0, most = G_MAXSIZE;
   gint64 give_up_us = 0;
-  guint empty = 0;
+  guint empty = 0, tries = 0;
 
   while (done < run->bytes && !wb_core_is_abandoned (writer->core)
       && wb_intake_generation (writer->intake) == generation) {
@@ -177,10 +177,10 @@ write_run (WbWriter *writer, guint64 generation)
       account_write (writer, offset, (gsize) result);
       done += (gsize) result;
       give_up_us = 0;
-      empty = 0;
+      empty = tries = 0;
       continue;
     }
-    if (result == -EINTR
+    if (result == -EAGAIN || wb_code_is_to_be_tried ((int) -result, &tries)
         || (result == -EACCES && retry_later (writer, &give_up_us)))
       continue;
     /* Nothing written and no error: once may happen, again is a full device. */

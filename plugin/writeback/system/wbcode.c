@@ -28,3 +28,9 @@ wb_code_is_no_space (int code)
 #endif
   return code == ENOSPC;
 }
+
+gboolean
+wb_code_is_to_be_tried (int code, guint *tries)
+{
+  return code == EINTR && (*tries)++ < 100;
+}

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <glib.h>
 
 G_BEGIN_DECLS
@@ -19,5 +20,19 @@ gboolean wb_code_is_refusal (int code);
 gboolean wb_code_is_denial (int code);
 /* The disk or a quota is full. */
 gboolean wb_code_is_no_space (int code);
+/* It was interrupted, and may be made again, up to 100 times in a row, which `*tries`
+ * counts: the file's threads block all signals, so that it is the file system's word,
+ * which may never change. */
+gboolean wb_code_is_to_be_tried (int code, guint *tries);
+/* Makes such a call: `code` becomes 0 or the errno. */
+#define WB_TRY(code, call)                                                     \
+  G_STMT_START                                                                 \
+  {                                                                            \
+    guint __tries = 0;                                                         \
+    do                                                                         \
+      (code) = (call) == 0 ? 0 : errno;                                        \
+    while (wb_code_is_to_be_tried (code, &__tries));                           \
+  }                                                                            \
+  G_STMT_END
 
 G_END_DECLS
