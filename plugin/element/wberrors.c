@@ -6,8 +6,12 @@
 
 #include <errno.h>
 
-/* How long an error that another thread is about to post is waited for. */
-#define PATIENCE_US (G_USEC_PER_SEC / 4)
+/* How long an error that another thread is about to post is waited for: one that
+ * comes while the bin begins the next try ends that, and who waits in preroll waits
+ * for good. Bounded, because a handler of the message may wait for the state change;
+ * generous, because a thread between the two may not run for a while (a quarter of a
+ * second was too little on a machine with a load of 15). */
+#define PATIENCE_US (2 * G_USEC_PER_SEC)
 
 void
 wb_errors_init (WbErrors *errors)
