@@ -59,8 +59,9 @@ is_ready (GstWbFileSink *self, GstBuffer *buffer, gsize *size)
   if (!is_system_memory (self, buffer, &own))
     return FALSE;
   *size += own;
-  return own <= WB_COPY_MAX || !belongs_to_pool (buffer)
-      || !wb_file_wants_whole (wb_current_peek (&self->current));
+  return own <= WB_COPY_MAX
+      || !wb_file_wants_whole (wb_current_peek (&self->current))
+      || !belongs_to_pool (buffer);
 }
 
 /* It is read here, on this thread and outside the file's lock, and becomes a buffer
