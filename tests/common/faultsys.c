@@ -40,6 +40,14 @@ fault_name (FaultCall call)
   return names[call];
 }
 
+guint64
+fault_setting (const char *name, guint64 otherwise)
+{
+  const char *text = g_getenv (name);
+
+  return text != NULL ? g_ascii_strtoull (text, NULL, 10) : otherwise;
+}
+
 void
 fault_reset (void)
 {

@@ -68,6 +68,8 @@ int fault_open_descriptors (void);
 /* The writer's own threads in this process; 0 where the system does not say. */
 guint fault_count_threads (void);
 const char *fault_name (FaultCall call);
+/* The number that this variable of the environment holds. */
+guint64 fault_setting (const char *name, guint64 otherwise);
 
 const WbSys *fault_sys (void);
 

@@ -386,21 +386,14 @@ play (guint64 seed, Counts *counts)
 
 /* --- the program -------------------------------------------------------------------------- */
 
-static guint64
-number_from (const gchar *name, guint64 otherwise)
-{
-  const gchar *text = g_getenv (name);
-
-  return text != NULL ? g_ascii_strtoull (text, NULL, 10) : otherwise;
-}
-
 static void
 test_any (void)
 {
-  guint64 seed = number_from ("FUZZ_SEED", (guint64) time (NULL) * 1000);
-  guint64 runs = number_from ("FUZZ_RUNS", 0);
+  guint64 seed = fault_setting ("FUZZ_SEED", (guint64) time (NULL) * 1000);
+  guint64 runs = fault_setting ("FUZZ_RUNS", 0);
   gint64 deadline = g_get_monotonic_time ()
-      + (gint64) number_from ("FUZZ_SECONDS", DEFAULT_SECONDS) * G_USEC_PER_SEC;
+      + (gint64) fault_setting ("FUZZ_SECONDS", DEFAULT_SECONDS)
+          * G_USEC_PER_SEC;
   Counts counts = { 0 };
 
   g_test_message ("FUZZ_SEED=%" G_GUINT64_FORMAT, seed);

@@ -830,22 +830,15 @@ run_case (guint index, gdouble scale, const gchar *directory, gpointer data,
   result->counts[0] = (guint) run.bytes;
 }
 
-static guint64
-number_from (const gchar *name, guint64 otherwise)
-{
-  const gchar *text = g_getenv (name);
-
-  return text != NULL ? g_ascii_strtoull (text, NULL, 10) : otherwise;
-}
-
 int
 main (int argc, char **argv)
 {
   CasesConfig config = { .jobs = JOBS, .seconds = RUN_SECONDS };
-  guint64 seed = number_from ("FUZZ_SEED", (guint64) time (NULL) * 1000);
-  guint64 runs = number_from ("FUZZ_RUNS", 0), bytes = 0;
+  guint64 seed = fault_setting ("FUZZ_SEED", (guint64) time (NULL) * 1000);
+  guint64 runs = fault_setting ("FUZZ_RUNS", 0), bytes = 0;
   gint64 end = g_get_monotonic_time ()
-      + (gint64) number_from ("FUZZ_SECONDS", DEFAULT_SECONDS) * G_USEC_PER_SEC;
+      + (gint64) fault_setting ("FUZZ_SECONDS", DEFAULT_SECONDS)
+          * G_USEC_PER_SEC;
   guint done[2] = { 0 }, failed[2] = { 0 };
 
   rig_init (&argc, &argv);

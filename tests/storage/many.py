@@ -44,6 +44,29 @@ class Case:
         bound = self.bound or max(DEVICE_BOUND, self.files * FILE_BOUND)
         return bound + self.files * FLOOR
 
+    def run(self, args, disk, directory):
+        storage.reference(args, directory, **{**self.load, 'stagger': None})
+        disk.settle()
+        os.environ.pop(VARIABLE, None)
+        if self.bound is not None:
+            os.environ[VARIABLE] = str(self.bound)
+        result = storage.bench(
+            args, storage.with_properties(args.sink, self.properties),
+            disk.directory / 'file-%d', disk=disk, **self.load)
+        storage.note_figures(result)
+        note(f'of one file at most '
+             f'{storage.megabytes(result["cache"]["peak_dirty_one_bytes"])}, '
+             f'{result["messages"]["durable"]} of {self.files} durable')
+        try:
+            storage.check_all(
+                lambda: storage.check_ended_well(result),
+                lambda: check(result['messages']['durable'] == self.files,
+                              f'{result["messages"]["durable"]} are durable'),
+                lambda: check_sum(self, result),
+                lambda: check_files(disk, directory, self))
+        finally:
+            clear(disk.directory, directory)
+
 
 # So that bytes alone bound, and not disk time.
 BYTES = 'max-dirty-time=0'
@@ -88,30 +111,6 @@ def clear(*directories):
             file.unlink()
 
 
-def run(args, case, disk, directory):
-    storage.reference(args, directory, **{**case.load, 'stagger': None})
-    disk.settle()
-    os.environ.pop(VARIABLE, None)
-    if case.bound is not None:
-        os.environ[VARIABLE] = str(case.bound)
-    result = storage.bench(
-        args, storage.with_properties(args.sink, case.properties),
-        disk.directory / 'file-%d', disk=disk, **case.load)
-    storage.note_figures(result)
-    note(f'of one file at most '
-         f'{storage.megabytes(result["cache"]["peak_dirty_one_bytes"])}, '
-         f'{result["messages"]["durable"]} of {case.files} durable')
-    try:
-        storage.check_all(
-            lambda: storage.check_ended_well(result),
-            lambda: check(result['messages']['durable'] == case.files,
-                          f'{result["messages"]["durable"]} are durable'),
-            lambda: check_sum(case, result),
-            lambda: check_files(disk, directory, case))
-    finally:
-        clear(disk.directory, directory)
-
-
 # --- a disk that stands still ---
 
 class StandingStill:
@@ -132,7 +131,7 @@ class StandingStill:
                 f'sizetype=fixed sizemax={self.rate // 100} filltype=zero ! '
                 f'{args.sink} location={directory / str(number)}').split()
 
-    def run(self, args, disk):
+    def run(self, args, disk, _directory):
         storage.need_program('gst-launch-1.0')
         child = subprocess.Popen(
             ['gst-launch-1.0', '-q', *self.pipeline(args, disk.directory)],
@@ -176,14 +175,11 @@ def memory_at_rest(child):
     return sizes[-1]
 
 
-def run_any(args, case, disk, directory):
-    if isinstance(case, StandingStill):
-        case.run(args, disk)
-    else:
-        run(args, case, disk, directory)
+def run(args, case, disk, directory):
+    case.run(args, disk, directory)
 
 
 if __name__ == '__main__':
     sys.exit(storage.run_on_throttled_disk(
         'Many files on one disk.', DISK_MB_S, [*CASES, StandingStill()],
-        run_any))
+        run))
